@@ -1,0 +1,55 @@
+# make demo    the example project at work: worker, beat and site (ONCE=1: end by itself, with a summary)
+# make test    the tests, on PostgreSQL and on SQLite
+# make check   what a change must pass: lint, types, test
+#
+# PYTHON makes the environment VENV; DJANGO picks a version ("Django~=5.2.0"); ARGS goes to pytest.
+
+PYTHON ?= python3
+VENV ?= .venv
+DJANGO ?= Django
+ARGS ?=
+
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check "$(DJANGO)"
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint types check bench venv clean
+
+demo: $(VENV)/example
+	@$(BIN)/python example_project/demo.py
+
+test: $(VENV)/test
+	@trap 'exit 130' INT; failed=; \
+	for database in postgresql sqlite; do \
+		echo "== tests on $$database"; \
+		$(BIN)/pytest --database=$$database $(ARGS) || failed="$$failed $$database"; \
+	done; \
+	test -z "$$failed" || { echo "== failed on:$$failed"; exit 1; }
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	@$(BIN)/mypy
+
+check: lint types test
+
+bench: $(VENV)/dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+venv: $(VENV)/dev
+
+# One stamp for each extra: installed again only when what is to be installed has changed.
+$(VENV)/example $(VENV)/test $(VENV)/dev: setup.cfg pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "== installing djtasks[$(@F)] into $(VENV)"
+	@$(INSTALL) --editable ".[$(@F)]"
+	@touch $@
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit("djtasks needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf .venv* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
