@@ -1,0 +1,98 @@
+"""The message as it is sent, as it is held and as it is asked for; plain values that cross tables and pipes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DUE_NOW = 0.0
+
+
+class NewMessage(NamedTuple):
+    """A message that is about to be enqueued; moments are seconds since the epoch, payloads JSON text."""
+
+    id: str
+    task: str
+    args: str = "[]"
+    kwargs: str = "{}"
+    queue: str = "default"
+    priority: int = 0
+    delay: float = DUE_NOW
+    due_at: float | None = None
+    expires_in: float | None = None
+    expires_at: float | None = None
+    acks_late: bool | None = None
+    options: str = "{}"
+    group: str | None = None
+    root: str | None = None
+    parent: str | None = None
+
+
+class Reservation(NamedTuple):
+    """A lease on a message, with all that its run needs; ``(id, deliveries)`` is its fencing token."""
+
+    id: str
+    deliveries: int
+    task: str
+    args: str
+    kwargs: str
+    queue: str
+    priority: int
+    due_at: float
+    retries: int
+    losses: int
+    acks_late: bool | None
+    started_at: float | None
+    begun_before: bool
+    revoked: bool
+    expires_at: float | None
+    enqueued_at: float
+    options: str
+    group: str | None
+    root: str | None
+    parent: str | None
+    reserved_at: float
+
+    @property
+    def token(self) -> Token:
+        """The fence: whoever holds an older number can write nothing."""
+        return Token(self.id, self.deliveries)
+
+
+class Token(NamedTuple):
+    """What a holder must show to write: the message and the number of its delivery."""
+
+    id: str
+    deliveries: int
+
+
+class Mark(NamedTuple):
+    """How far the index of one queue and priority has been read; a hint only."""
+
+    queue: str
+    priority: int
+    due_at: float
+    id: str
+
+
+class Demand(NamedTuple):
+    """What a worker asks for when it reserves.
+
+    ``queues`` None means every queue but the ``excluded``. ``begin`` acknowledges early messages in the same
+    statement. ``lapsed`` also receives messages whose lease ran out. ``marks`` None reads from the start.
+    """
+
+    worker: str
+    limit: int
+    lease: float
+    queues: tuple[str, ...] | None = None
+    excluded: tuple[str, ...] = ()
+    begin: bool = False
+    lapsed: bool = True
+    marks: tuple[Mark, ...] | None = None
+
+
+class Supply(NamedTuple):
+    """What reserving gave, and in how many seconds the next message of these queues comes due, if that is known."""
+
+    reservations: list[Reservation]
+    next_due: float | None = None

@@ -1,0 +1,32 @@
+"""What tests may ask for: the test database for child processes, too, and a PostgreSQL server of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from tests.servers import PostgresServer
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    wants_postgres = item.get_closest_marker("postgres") or "own_postgres" in getattr(item, "fixturenames", ())
+    if wants_postgres and connection.vendor != "postgresql":
+        pytest.skip("needs PostgreSQL")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Point DATABASE_URL to the test database, so that every process that a test starts works on it, too."""
+    address, mark, options = os.environ["DATABASE_URL"].partition("?")
+    server = "sqlite://" if connection.vendor == "sqlite" else address.rpartition("/")[0]
+    os.environ["DATABASE_URL"] = f"{server}/{connection.settings_dict['NAME']}{mark}{options}"
+
+
+@pytest.fixture
+def own_postgres(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    """A PostgreSQL for this test alone, which may stop, restart or break it."""
+    with PostgresServer(pytestconfig.getoption("postgres_version")) as server:
+        yield server
