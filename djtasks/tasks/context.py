@@ -1,0 +1,135 @@
+"""The run that is going on here: what a body finds at ``self.request``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from djtasks.exceptions import Retry
+    from djtasks.tasks.task import Task
+
+
+@dataclass(slots=True)
+class Request:
+    """One run of a task, as its body sees it; ``(id, deliveries)`` is its fencing token for other systems."""
+
+    id: str | None = None
+    task: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    retries: int = 0
+    queue: str | None = None
+    priority: int = 0
+    eta: datetime | None = None
+    expires: datetime | None = None
+    deliveries: int = 0
+    losses: int = 0
+    hostname: str | None = None
+    worker_id: str | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    group: str | None = None
+    headers: dict[str, Any] = field(default_factory=dict)
+    shadow: str | None = None
+    ignore_result: bool = False
+    acks_late: bool = False
+    called_directly: bool = True
+    is_eager: bool = False
+    started_at: float = 0.0
+    pending_retry: Retry | None = None
+    stop_event: threading.Event | None = None
+    lost_event: threading.Event | None = None
+
+    @property
+    def redelivered(self) -> bool:
+        """True where an earlier delivery of this message was lost or given back (ACK-7)."""
+        return self.deliveries > self.retries + 1
+
+    @property
+    def delivery_info(self) -> dict[str, Any]:
+        """Celery's view of where the message came from."""
+        return {
+            "routing_key": self.queue,
+            "priority": self.priority,
+            "redelivered": self.redelivered,
+            "is_eager": self.is_eager,
+        }
+
+    @property
+    def correlation_id(self) -> str | None:
+        """Celery's other name of the id."""
+        return self.id
+
+    @property
+    def stopping(self) -> bool:
+        """True once the worker was asked to stop; a long body may end early and be retried."""
+        return self.stop_event is not None and self.stop_event.is_set()
+
+    @property
+    def lost(self) -> bool:
+        """True once the message is known to be no longer this run's own."""
+        return self.lost_event is not None and self.lost_event.is_set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Read a field by name, as Celery's context allows."""
+        return getattr(self, name, default)
+
+
+_current: ContextVar[tuple[Task, Request] | None] = ContextVar("djtasks_current_run", default=None)
+_join_allowed: ContextVar[bool] = ContextVar("djtasks_join_allowed", default=False)
+
+
+def current_run() -> tuple[Task, Request] | None:
+    """Return the running task and its request, or None outside a task."""
+    return _current.get()
+
+
+def current_request() -> Request | None:
+    """Return the request of the running task, or None outside a task."""
+    run = _current.get()
+    return run[1] if run else None
+
+
+class running:
+    """While this is entered, the task is the running one."""
+
+    def __init__(self, task: Task, request: Request) -> None:
+        self._run = (task, request)
+
+    def __enter__(self) -> Request:
+        self._token = _current.set(self._run)
+        return self._run[1]
+
+    def __exit__(self, *exc_info: object) -> None:
+        _current.reset(self._token)
+
+
+class allow_join_result:
+    """Allow ``AsyncResult.get`` inside a task (RES-5): only safe where another worker is free to run what is awaited."""
+
+    def __enter__(self) -> None:
+        self._token = _join_allowed.set(True)
+
+    def __exit__(self, *exc_info: object) -> None:
+        _join_allowed.reset(self._token)
+
+
+def may_join() -> bool:
+    """Say whether waiting for a result is allowed here."""
+    run = _current.get()
+    return run is None or run[1].is_eager or run[1].called_directly or _join_allowed.get()
+
+
+def moment_of(epoch: float | None) -> datetime | None:
+    """Seconds since the epoch as an aware datetime in UTC."""
+    return None if epoch is None else datetime.fromtimestamp(epoch, tz=UTC)
+
+
+def monotonic_to_epoch(offset: float) -> float:
+    """Read the database's clock, whose distance from this host's monotonic clock is ``offset``."""
+    return time.monotonic() + offset
