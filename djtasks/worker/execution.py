@@ -1,0 +1,114 @@
+"""From a reservation to its outcome: find the task, set the context, call, judge."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from djtasks.domain import outcomes, payloads
+from djtasks.domain.messages import Reservation
+from djtasks.domain.outcomes import Outcome
+from djtasks.exceptions import DecodeError, NotRegistered, TaskRevokedError
+from djtasks.tasks import attempt, registry
+from djtasks.tasks.context import Request, moment_of
+from djtasks.tasks.errors import describe, format_traceback
+from djtasks.tasks.task import Task
+from djtasks.worker.isolation import isolated
+
+
+@dataclass(slots=True)
+class Holder:
+    """The worker on whose behalf bodies run here.
+
+    ``clock`` is what to add to this host's monotonic clock to read the database's.
+    """
+
+    worker_id: str
+    hostname: str
+    clock: float = 0.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def now(self) -> float:
+        """Read the database's clock, in seconds since the epoch."""
+        return time.monotonic() + self.clock
+
+
+@dataclass(slots=True)
+class Run:
+    """A body that has ended: its outcome, when it began, how long it took, and what waits for the settlement."""
+
+    outcome: Outcome
+    started_at: float | None = None
+    seconds: float = 0.0
+    after: Callable[[], None] | None = None
+
+
+def execute(message: Reservation, holder: Holder) -> Run:
+    """Run the body of a message; whatever the row holds and the body does, this returns."""
+    request = Request(
+        id=message.id, task=message.task, retries=message.retries, hostname=holder.hostname, worker_id=holder.worker_id
+    )
+    request.deliveries = message.deliveries
+    task = registry.find(message.task)
+    if task is None:
+        return Run(_failure(NotRegistered(f"no task is named {message.task!r} in this process"), request))
+    if message.expires_at is not None and holder.now() >= message.expires_at:
+        return Run(expired(request))
+    try:
+        _read(message, request, holder)
+    except (DecodeError, TypeError, ValueError, AttributeError, KeyError) as error:
+        return Run(_failure(error, request))
+    return _run(task, request, holder)
+
+
+def _read(message: Reservation, request: Request, holder: Holder) -> None:
+    """Fill the request from the row, which may have been spoilt by hand."""
+    args, kwargs = payloads.decode(message.args), payloads.decode(message.kwargs)
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        raise DecodeError("the row's args are no list, or its kwargs no object")
+    options = payloads.decode(message.options) if message.options != "{}" else {}
+    request.args, request.kwargs = tuple(args), kwargs
+    request.queue, request.priority, request.losses = message.queue, message.priority, message.losses
+    request.eta, request.expires = moment_of(message.due_at), moment_of(message.expires_at)
+    request.root_id, request.group = message.root or message.id, message.group
+    request.parent_id = message.parent or options.get("parent_id")
+    request.headers = dict(options.get("headers") or {})
+    request.shadow = options.get("shadow")
+    task = registry.get(message.task)
+    request.ignore_result = bool(options.get("ignore_result", task.ignore_result))
+    request.acks_late = bool(task.acks_late if message.acks_late is None else message.acks_late)
+    request.called_directly = False
+    request.stop_event = holder.stopping
+
+
+def _run(task: Task, request: Request, holder: Holder) -> Run:
+    started_at, begun = holder.now(), time.monotonic()
+    request.started_at = begun
+    ended = isolated(lambda: attempt.make(task, request))
+    attempt.report(task, request, ended)
+    run = Run(ended.outcome, started_at, time.monotonic() - begun)
+    if attempt.wants_after(task):
+        run.after = lambda: isolated(lambda: attempt.after(task, request, ended))
+    elif ended.error is not None:
+        # A frame that is held by its own traceback is garbage only the collector finds.
+        ended.error.__traceback__ = None
+    return run
+
+
+def _failure(error: BaseException, request: Request) -> outcomes.Failure:
+    return outcomes.Failure(describe(error, "failure", request, format_traceback(error)))
+
+
+def expired(request: Request) -> outcomes.Revoked:
+    """Make the outcome of a message that came too late (CALL-4)."""
+    return revoked(request, "expired")
+
+
+def revoked(request: Request, reason: str) -> outcomes.Revoked:
+    """Make the outcome of a message that is not to run."""
+    record: dict[str, Any] = json.loads(describe(TaskRevokedError(reason), "revoked", request))
+    return outcomes.Revoked(json.dumps({**record, "reason": reason}))

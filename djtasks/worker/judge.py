@@ -1,0 +1,115 @@
+"""What a worker decides about a message that it has received or lost, before and instead of running it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from djtasks.conf import settings
+from djtasks.domain import payloads
+from djtasks.domain.messages import Reservation
+from djtasks.domain.outcomes import Failure, Outcome, Released
+from djtasks.domain.retries import redelivery_delay, unknown_task_delay
+from djtasks.exceptions import DecodeError, NotRegistered, WorkerLostError
+from djtasks.tasks import registry
+from djtasks.tasks.context import Request
+from djtasks.tasks.errors import describe
+from djtasks.tasks.task import Task
+from djtasks.worker.execution import Holder, expired, revoked
+
+logger = logging.getLogger("djtasks.worker")
+
+
+def is_late(message: Reservation) -> bool:
+    """Say whether a message is acknowledged when it ends: as its row says, else as its task does."""
+    if message.acks_late is not None:
+        return message.acks_late
+    task = registry.find(message.task)
+    return bool(task is not None and task.acks_late)
+
+
+def verdict(message: Reservation, holder: Holder) -> Outcome | None:
+    """Return the outcome of a received message that is not to run, or None for one that is."""
+    request = request_for(message, holder)
+    if message.revoked:
+        return revoked(request, "revoked")
+    if message.expires_at is not None and message.reserved_at >= message.expires_at:
+        return expired(request)
+    task = registry.find(message.task)
+    if task is None:
+        return _unknown(message, request)
+    if message.begun_before and not (is_late(message) and task.reject_on_worker_lost):
+        return _lost(message, task, request, "its worker died or vanished after the task had begun")
+    if message.losses >= task.max_deliveries:
+        return _lost(
+            message, task, request, f"its worker was lost {message.losses} times (worker_lost x{message.losses})"
+        )
+    return None
+
+
+def after_loss(message: Reservation, reason: str, holder: Holder) -> Outcome:
+    """Return the outcome of a message whose body had begun when its pool process died."""
+    request = request_for(message, holder)
+    task = registry.find(message.task)
+    losses = message.losses + 1
+    if task is None or not (is_late(message) and task.reject_on_worker_lost):
+        return _lost(message, task, request, reason)
+    if losses >= task.max_deliveries:
+        return _lost(message, task, request, f"{reason}; its worker was lost {losses} times (worker_lost x{losses})")
+    line = describe(WorkerLostError(reason), "lost", request)
+    return Released(delay=redelivery_delay(losses), error=line, loss=True)
+
+
+def given_up(message: Reservation, begun: bool, holder: Holder) -> Outcome:
+    """Return the outcome of a message that its stopping worker still holds (WORK-8)."""
+    if not begun or is_late(message):
+        return Released()
+    return _lost(
+        message, registry.find(message.task), request_for(message, holder), "its worker was stopped while it ran"
+    )
+
+
+def _unknown(message: Reservation, request: Request) -> Outcome:
+    """Leave a task that nobody here knows to a worker that does; it may be newer than this one."""
+    age = max(0.0, message.reserved_at - message.enqueued_at)
+    if age < settings.UNKNOWN_TASK_GRACE:
+        delay = min(unknown_task_delay(age), max(0.05, settings.UNKNOWN_TASK_GRACE - age))
+        logger.warning("%s[%s] is not registered here; left for another worker", message.task, message.id)
+        return Released(delay=delay)
+    error = NotRegistered(
+        f"no worker knew a task named {message.task!r} within {settings.UNKNOWN_TASK_GRACE:g} seconds"
+    )
+    return Failure(describe(error, "failure", request))
+
+
+def _lost(message: Reservation, task: Task | None, request: Request, reason: str) -> Failure:
+    logger.error("%s[%s] is lost: %s", message.task, message.id, reason)
+    return Failure(describe(WorkerLostError(reason), "failure", request), _keeps_errors(message, task))
+
+
+def _keeps_errors(message: Reservation, task: Task | None) -> bool:
+    ignored = _options(message).get("ignore_result", task.ignore_result if task else settings.TASK_IGNORE_RESULT)
+    stores = task.store_errors_even_if_ignored if task else settings.TASK_STORE_ERRORS_EVEN_IF_IGNORED
+    return not ignored or bool(stores)
+
+
+def _options(message: Reservation) -> dict[str, Any]:
+    try:
+        options = payloads.decode(message.options)
+    except DecodeError:
+        return {}
+    return options if isinstance(options, dict) else {}
+
+
+def request_for(message: Reservation, holder: Holder) -> Request:
+    """Make the request under which a loss or refusal is recorded."""
+    request = Request(id=message.id, task=message.task, retries=message.retries)
+    request.deliveries = message.deliveries
+    request.worker_id, request.hostname = holder.worker_id, holder.hostname
+    return request
+
+
+def reason_of(outcome: Failure) -> WorkerLostError:
+    """Read the loss out of its record, for those who are told of it."""
+    return WorkerLostError(json.loads(outcome.error)["message"])

@@ -1,0 +1,87 @@
+"""How far ahead to reserve, how often to look, and how to bear an outage of the database."""
+
+from __future__ import annotations
+
+import random
+import time
+
+AHEAD_SECONDS = 0.1
+DEPTH_SECONDS = 0.01
+MOST_AHEAD = 500
+MOST_DEPTH = 64
+FADE = 0.2
+LONGEST_PAUSE = 2.0
+LOG_EVERY = 5.0
+
+
+class Pace:
+    """Learns how long tasks take: short ones are reserved ahead and in batches, long ones one for each free slot."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._seconds = 1.0
+        self._all_late = True
+
+    def learn(self, seconds: float) -> None:
+        """Take a run into account: a long one counts at once, short ones only by and by."""
+        self._seconds = max(seconds, self._seconds + (seconds - self._seconds) * FADE)
+
+    def saw(self, late: bool) -> None:
+        """Take note of a received message: early ones are begun when a slot is free and never reserved ahead."""
+        self._all_late = late
+
+    def ahead(self) -> int:
+        """Return how many messages to reserve beyond the slots."""
+        if not self._all_late:
+            return 0
+        return min(MOST_AHEAD, int(AHEAD_SECONDS * self.slots / max(self._seconds, 1e-6)))
+
+    def depth(self) -> int:
+        """Return how many messages a slot may have, the running one included."""
+        return max(1, min(MOST_DEPTH, int(DEPTH_SECONDS / max(self._seconds, 1e-6))))
+
+    def jitter(self) -> float:
+        """Return a factor around one, so that idle workers do not look in step."""
+        return random.uniform(0.8, 1.2)
+
+
+class Outage:
+    """A time without the database: it is tried again with growing, random pauses, and logged now and then."""
+
+    def __init__(self, lease: float) -> None:
+        self.lease = lease
+        self.lasts = False
+        self._pause = 0.0
+        self._retry_at = 0.0
+        self._began_at = 0.0
+        self._logged_at = float("-inf")
+        self._trusts_at = 0.0
+
+    def begin(self) -> bool:
+        """Note a failure; say whether it is worth a line in the log."""
+        now = time.monotonic()
+        if not self.lasts:
+            self.lasts, self._began_at, self._pause = True, now, 0.05
+        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        self._retry_at = now + random.uniform(0.5, 1.0) * self._pause
+        if now - self._logged_at < LOG_EVERY:
+            return False
+        self._logged_at = now
+        return True
+
+    def over(self) -> None:
+        """Note that the database answers."""
+        if self.lasts:
+            self.lasts = False
+            # After a long one every lease has run out, and its holder is about to renew it.
+            if time.monotonic() - self._began_at > self.lease / 2:
+                self._trusts_at = time.monotonic() + self.lease
+
+    def until_retry(self, now: float) -> float:
+        """Return the seconds until the next try."""
+        return self._retry_at - now if self.lasts else 0.0
+
+    @property
+    def recent(self) -> bool:
+        """Whether other workers' leases may have run out only because they, too, had no database."""
+        return time.monotonic() < self._trusts_at

@@ -1,0 +1,97 @@
+"""The solo pool: one body at a time, in the supervisor's own main thread; for debuggers and small hosts.
+
+Leases are renewed from a thread beside the body, which a body that never lets go of the interpreter starves.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Sequence
+
+from djtasks.domain.messages import Reservation, Token
+from djtasks.worker.execution import Holder, Run, execute
+from djtasks.worker.pools.base import Ended, Event, Pool, Returned
+
+
+class SoloPool(Pool):
+    """Runs what it was given when it is waited for."""
+
+    def __init__(self, slots: int, holder: Holder) -> None:
+        super().__init__(1, holder)
+        self._inbox: deque[Reservation] = deque()
+        self._events: list[Event] = []
+        self._waiting: dict[Token, Run] = {}
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_writer.setblocking(False)
+
+    @property
+    def wake_fd(self) -> int:
+        return self._wake_writer.fileno()
+
+    def start(self) -> None:
+        """There is nothing to make."""
+
+    def idle(self) -> int:
+        return self.room(1)
+
+    def room(self, depth: int) -> int:
+        return max(0, depth - len(self._inbox) - len(self._waiting))
+
+    def submit(self, messages: Sequence[Reservation], depth: int = 1) -> None:
+        self._inbox.extend(messages)
+
+    def submit_alone(self, message: Reservation) -> bool:
+        if self._inbox or self._waiting:
+            return False
+        self._inbox.append(message)
+        return True
+
+    def wait(self, timeout: float) -> list[Event]:
+        if self._inbox:
+            message = self._inbox.popleft()
+            run = execute(message, self.holder)
+            if run.after is not None:
+                self._waiting[message.token] = run
+            ended = Ended(message.token, run.outcome, run.started_at, run.seconds, run.after is not None)
+            self._events.append(ended)
+        elif not self._events:
+            self._sleep(timeout)
+        events, self._events = self._events, []
+        return events
+
+    def _sleep(self, timeout: float) -> None:
+        self._wake_reader.settimeout(max(0.001, timeout))
+        try:
+            self._wake_reader.recv(4096)
+        except TimeoutError:
+            pass
+
+    def wake(self) -> None:
+        try:
+            self._wake_writer.send(b"w")
+        except OSError:
+            # Full, so that it will wake in any case, or closed, so that nobody waits any more.
+            pass
+
+    def settled(self, token: Token, written: bool) -> None:
+        run = self._waiting.pop(token, None)
+        if run is not None and run.after is not None and written:
+            run.after()
+
+    def recall(self) -> None:
+        self._events.append(Returned([message.token for message in self._inbox]))
+        self._inbox.clear()
+
+    def abandon(self, token: Token) -> None:
+        """A body in this very thread cannot be ended; its outcome will be refused."""
+
+    def warn(self) -> None:
+        self.holder.stopping.set()
+
+    def pids(self) -> list[int]:
+        return []
+
+    def close(self) -> None:
+        self._wake_reader.close()
+        self._wake_writer.close()

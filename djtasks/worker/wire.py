@@ -1,0 +1,64 @@
+"""Frames between the supervisor and a pool child: a line of JSON each, and nothing but JSON."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+try:
+    import orjson
+
+    def _dump(frame: list[Any]) -> bytes:
+        return orjson.dumps(frame)
+
+    _load = orjson.loads
+except ImportError:
+
+    def _dump(frame: list[Any]) -> bytes:
+        return json.dumps(frame, separators=(",", ":")).encode()
+
+    _load = json.loads
+
+CHUNK = 256 * 1024
+
+
+class Channel:
+    """One end of the socket between supervisor and child; sending is safe from any thread."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._lock = threading.Lock()
+        self._rest = b""
+
+    def fileno(self) -> int:
+        """The socket's file number, for selectors."""
+        return self.sock.fileno()
+
+    def send(self, *frame: Any) -> None:
+        """Send one frame; raises OSError when the other end is gone."""
+        data = _dump(list(frame)) + b"\n"
+        with self._lock:
+            self.sock.sendall(data)
+
+    def receive(self) -> list[list[Any]] | None:
+        """Return all frames that have arrived, waiting for the first bytes; None when the other end is gone."""
+        try:
+            data = self.sock.recv(CHUNK)
+        except ConnectionError:
+            data = b""
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [_load(line) for line in lines]
+
+    def frames(self) -> Iterator[list[Any]]:
+        """Yield frames until the other end is gone."""
+        while (frames := self.receive()) is not None:
+            yield from frames
+
+    def close(self) -> None:
+        """Close this end."""
+        self.sock.close()
