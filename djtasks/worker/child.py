@@ -90,9 +90,10 @@ class Child:
 
         message = Reservation(*fields)
         run = execute(message, self.holder)
-        token = tuple(message.token)
+        token = message.token
+        confirmation: queue.SimpleQueue[bool] = queue.SimpleQueue()
         if run.after is not None:
-            self.confirmations[token] = confirmation = queue.SimpleQueue()
+            self.confirmations[token] = confirmation
         memory = resident_kib() if self.reports_memory else 0
         self.channel.send(
             "ended", *token, to_wire(run.outcome), run.started_at, run.seconds, run.after is not None, memory

@@ -20,6 +20,8 @@ from djtasks.domain.messages import Token
 from djtasks.worker.consumer import Consumer
 from djtasks.worker.execution import Holder
 from djtasks.worker.heartbeat import Heartbeat
+from djtasks.worker.holdings import Holdings
+from djtasks.worker.intake import Intake
 from djtasks.worker.pools import make_pool
 
 logger = logging.getLogger("djtasks.worker")
@@ -56,16 +58,18 @@ class Supervisor:
             max_memory_per_child=plan.max_memory_per_child,
         )
         self.vendor = private_vendor()
-        self.consumer = Consumer(
-            self.vendor,
+        self.holdings = Holdings()
+        self.intake = Intake(
+            self.holder.worker_id,
             self.pool,
-            self.holder,
+            self.holdings,
             queues=plan.queues,
             excluded=plan.excluded,
             on_saturation=self._saturated,
         )
+        self.consumer = Consumer(self.vendor, self.pool, self.holder, self.holdings, self.intake)
         self.heartbeat = Heartbeat(
-            self._row(), tokens=self.consumer.tokens_to_renew, announced=self._announced, lost=self._lost
+            self._row(), tokens=self.holdings.older_than, announced=self._announced, lost=self._lost
         )
         self._lost_tokens: deque[Token] = deque()
         self._stop_requests = 0
@@ -113,24 +117,24 @@ class Supervisor:
 
     def _is_over(self) -> bool:
         if self.consumer.stopping:
-            return self.consumer.idle or self._stop_requests > 1 or time.monotonic() >= self._grace_ends
-        return self.plan.burst and self.consumer.drained and self.consumer.idle and not self._stop_requests
+            return not self.holdings or self._stop_requests > 1 or time.monotonic() >= self._grace_ends
+        return self.plan.burst and self.intake.drained and not self.holdings and not self._stop_requests
 
     def _begin_stopping(self) -> None:
-        logger.info("stopping: %d messages are held, up to %gs of grace", len(self.consumer.held), self.plan.grace)
+        logger.info("stopping: %d messages are held, up to %gs of grace", len(self.holdings), self.plan.grace)
         self._grace_ends = time.monotonic() + self.plan.grace
         self.pool.warn()
         self.consumer.stop()
 
     def _finish(self) -> None:
         """Settle what the grace was too short for: bodies are ended first, so that none outlives its message."""
-        if self.consumer.idle:
+        if not self.holdings:
             return
         self.consumer.absorb(self.pool.wait(0))
         self.pool.close()
         self.consumer.give_up()
         ends = time.monotonic() + min(self.plan.grace, settings.LEASE_SECONDS) + 1
-        while not self.consumer.idle and time.monotonic() < ends:
+        while self.holdings and time.monotonic() < ends:
             time.sleep(min(0.2, self.consumer.step()))
 
     def _hear_signals(self) -> Any:
@@ -152,7 +156,7 @@ class Supervisor:
     # What the heartbeat's thread calls
 
     def _announced(self) -> None:
-        self.consumer.look()
+        self.intake.look()
         self.pool.wake()
 
     def _lost(self, tokens: list[Token]) -> None:

@@ -10,17 +10,8 @@ from typing import Any
 
 try:
     import orjson
-
-    def _dump(frame: list[Any]) -> bytes:
-        return orjson.dumps(frame)
-
-    _load = orjson.loads
 except ImportError:
-
-    def _dump(frame: list[Any]) -> bytes:
-        return json.dumps(frame, separators=(",", ":")).encode()
-
-    _load = json.loads
+    orjson = None  # type: ignore[assignment]
 
 CHUNK = 256 * 1024
 
@@ -62,3 +53,12 @@ class Channel:
     def close(self) -> None:
         """Close this end."""
         self.sock.close()
+
+
+def _dump(frame: list[Any]) -> bytes:
+    return orjson.dumps(frame) if orjson else json.dumps(frame, separators=(",", ":")).encode()
+
+
+def _load(line: bytes) -> list[Any]:
+    frame: list[Any] = orjson.loads(line) if orjson else json.loads(line)
+    return frame

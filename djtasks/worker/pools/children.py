@@ -7,79 +7,20 @@ renews leases.
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 
 from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import from_wire
 from djtasks.worker.execution import Holder
-from djtasks.worker.logs import level_name
 from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
-from djtasks.worker.wire import Channel
+from djtasks.worker.pools.process import Process
 
 logger = logging.getLogger("djtasks.worker.pool")
 RESTART_SECONDS = 1.0
-
-
-class Process:
-    """A child process as the supervisor sees it: its messages are in the order in which it begins them."""
-
-    def __init__(self, slots: int, holder: Holder, max_tasks: int | None, reports_memory: bool) -> None:
-        ours, theirs = socket.socketpair()
-        self.channel = Channel(ours)
-        self.slots = slots
-        self.window: dict[Token, Reservation] = {}
-        self.ready = False
-        self.retiring = False
-        self.taken = 0
-        self.max_tasks = max_tasks
-        self.started = time.monotonic()
-        environment = os.environ | {
-            "DJTASKS_CHILD_FD": str(theirs.fileno()),
-            "DJTASKS_CHILD_PARENT": str(os.getpid()),
-            "DJTASKS_CHILD_PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "djtasks.worker.child"], env=environment, pass_fds=[theirs.fileno()]
-        )
-        theirs.close()
-        self.channel.send("start", slots, holder.worker_id, holder.hostname, reports_memory, level_name())
-
-    @property
-    def usable(self) -> bool:
-        """Whether it takes messages."""
-        return self.ready and not self.retiring
-
-    def room(self, depth: int) -> int:
-        """Return how many more messages it takes."""
-        if not self.usable:
-            return 0
-        room = self.slots * depth - len(self.window)
-        return max(0, room if self.max_tasks is None else min(room, self.max_tasks - self.taken))
-
-    def send(self, messages: Sequence[Reservation], clock: float) -> None:
-        """Hand messages over; a child that is gone is noticed when its socket is read."""
-        self.window.update((message.token, message) for message in messages)
-        self.taken += len(messages)
-        self.tell("run", [list(message) for message in messages], clock)
-
-    def tell(self, *frame: object) -> None:
-        """Send a frame to a child that may be gone."""
-        try:
-            self.channel.send(*frame)
-        except OSError:
-            logger.debug("child %d is gone", self.popen.pid)
-
-    def lost(self, reason: str) -> Lost:
-        """Say what died with it: only the first of its window, one for each slot, can have begun."""
-        tokens = list(self.window)
-        return Lost(tokens[: self.slots], tokens[self.slots :], reason)
 
 
 class ChildPool(Pool):
@@ -166,18 +107,14 @@ class ChildPool(Pool):
         return events
 
     def _drain_wakes(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             while self._wake_reader.recv(4096):
                 pass
-        except BlockingIOError:
-            pass
 
     def wake(self) -> None:
-        try:
+        # It may be full, and will wake in any case, or closed, and nobody waits any more.
+        with suppress(OSError):
             self._wake_writer.send(b"w")
-        except OSError:
-            # Full, so that it will wake in any case, or closed, so that nobody waits any more.
-            pass
 
     def _read(self, child: Process) -> None:
         frames = child.channel.receive()
@@ -298,6 +235,3 @@ class ChildPool(Pool):
 
     def _child_of(self, token: Token) -> Process | None:
         return next((child for child in self._children if token in child.window), None)
-
-    def __iter__(self) -> Iterator[Process]:
-        return iter(self._children)

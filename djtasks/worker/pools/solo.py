@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from djtasks.domain.messages import Reservation, Token
 from djtasks.worker.execution import Holder, Run, execute
@@ -62,17 +63,12 @@ class SoloPool(Pool):
 
     def _sleep(self, timeout: float) -> None:
         self._wake_reader.settimeout(max(0.001, timeout))
-        try:
+        with suppress(TimeoutError):
             self._wake_reader.recv(4096)
-        except TimeoutError:
-            pass
 
     def wake(self) -> None:
-        try:
+        with suppress(OSError):
             self._wake_writer.send(b"w")
-        except OSError:
-            # Full, so that it will wake in any case, or closed, so that nobody waits any more.
-            pass
 
     def settled(self, token: Token, written: bool) -> None:
         run = self._waiting.pop(token, None)

@@ -1,0 +1,125 @@
+"""What a worker holds, from reservation to settlement, and where it is: waiting, in the pool, or ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Literal
+
+from djtasks.domain.messages import Reservation, Token
+from djtasks.domain.outcomes import Outcome, Released, Settlement
+from djtasks.worker import judge
+from djtasks.worker.pools.base import Pool
+
+
+class Held:
+    """A message that this worker holds."""
+
+    __slots__ = ("begun", "message", "place", "since")
+
+    def __init__(self, message: Reservation) -> None:
+        self.message = message
+        self.since = time.monotonic()
+        self.begun = message.started_at is not None and not message.begun_before
+        self.place: Literal["waiting", "pool", "ended"] = "waiting"
+
+
+class Holdings:
+    """Everything held, by token: two deliveries of one message are two different things."""
+
+    def __init__(self) -> None:
+        self.held: dict[Token, Held] = {}
+        self.waiting: deque[Reservation] = deque()
+        self.pending: dict[Token, Settlement] = {}
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def older_than(self, seconds: float) -> list[Token]:
+        """Return the leases that were written more than so many seconds ago; safe from another thread."""
+        before = time.monotonic() - seconds
+        return [token for token, held in list(self.held.items()) if held.since < before]
+
+    def accept(self, message: Reservation) -> None:
+        """Take a message that was received."""
+        self.held[message.token] = Held(message)
+        self.waiting.append(message)
+
+    def end(self, token: Token, outcome: Outcome, started_at: float | None = None) -> None:
+        """Note how a held message is to be settled."""
+        if held := self.held.get(token):
+            if held.place == "waiting":
+                self._stop_waiting(held.message)
+            held.place = "ended"
+            self.pending[token] = Settlement(token, outcome, started_at)
+
+    def forget(self, token: Token) -> Held | None:
+        """Let go of a message."""
+        held = self.held.pop(token, None)
+        if held is not None and held.place == "waiting":
+            self._stop_waiting(held.message)
+        self.pending.pop(token, None)
+        return held
+
+    def _stop_waiting(self, message: Reservation) -> None:
+        if self.waiting and self.waiting[-1] is message:
+            self.waiting.pop()
+        else:
+            self.waiting.remove(message)
+
+    def in_pool(self, token: Token) -> Held | None:
+        """Return the held message of this token if it is in the pool."""
+        held = self.held.get(token)
+        return held if held is not None and held.place == "pool" else None
+
+    def take_back(self, tokens: Iterable[Token]) -> None:
+        """Keep what came back from the pool unstarted for the next free slot."""
+        for token in tokens:
+            if held := self.in_pool(token):
+                held.place = "waiting"
+                self.waiting.appendleft(held.message)
+
+    def release_waiting(self) -> None:
+        """Give back what waits."""
+        for message in list(self.waiting):
+            self.end(message.token, Released())
+
+    def to_begin(self, idle: int) -> list[tuple[Token, bool]]:
+        """Name the messages to acknowledge before their bodies run, as many as there are slots for them.
+
+        Of late messages only those that have lost a worker before: what they begin must be known if they do it again.
+        """
+        begin: list[tuple[Token, bool]] = []
+        for message in self.waiting:
+            if len(begin) >= idle:
+                break
+            late = judge.is_late(message)
+            if not self.held[message.token].begun and (message.losses or not late):
+                begin.append((message.token, late))
+        return begin
+
+    def hand_over(self, pool: Pool, depth: int) -> bool:
+        """Give the pool what may run: late messages ahead of their turn, early ones that were begun for a free slot."""
+        room, idle = pool.room(depth), pool.idle()
+        together: list[Reservation] = []
+        passed: list[Reservation] = []
+        alone = False
+        while self.waiting and len(together) < room:
+            message = self.waiting.popleft()
+            held = self.held[message.token]
+            if message.losses:
+                # It may kill its process: it runs in one in which it can harm nobody else.
+                if held.begun and pool.submit_alone(message):
+                    held.place, alone = "pool", True
+                else:
+                    passed.append(message)
+            elif judge.is_late(message) or (held.begun and len(together) < idle):
+                held.place = "pool"
+                together.append(message)
+            else:
+                passed.append(message)
+        self.waiting.extendleft(reversed(passed))
+        if together:
+            pool.submit(together, depth)
+        return alone or bool(together)
