@@ -115,10 +115,10 @@ def check_sqlite(app_configs: Any = None, **kwargs: Any) -> Found:
     name = str(given["NAME"])
     if name == ":memory:" or "mode=memory" in name:
         # Django's test databases in memory are called memorydb_<alias>.
-        if "memorydb_" in name or settings.WORKER_POOL != "processes":
+        if "memorydb_" in name or settings.WORKER_POOL == "solo":
             return []
         text = f"The database {alias!r} is in memory, where worker processes cannot see it."
-        return [Warning(text, hint="Name a file, or set DJTASKS['WORKER_POOL'] to 'threads'.", id="djtasks.W011")]
+        return [Warning(text, hint="Name a file, or set DJTASKS['WORKER_POOL'] to 'solo'.", id="djtasks.W011")]
     if not (faults := _sqlite_faults(name, given["OPTIONS"])):
         return []
     return [

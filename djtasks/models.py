@@ -164,7 +164,6 @@ class Worker(models.Model):
     slots = models.IntegerField(_("slots"))
     queues = PayloadField(_("queues"), null=True, blank=True)
     listening = models.BooleanField(_("listening"), default=True, db_default=True)
-    running = PayloadField(_("running"), default=list, db_default=[])
     started_at = models.DateTimeField(_("started at"), db_default=Now())
     seen_at = models.DateTimeField(_("seen at"), db_default=Now())
 

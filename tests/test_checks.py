@@ -233,7 +233,8 @@ def test_the_journal_mode_is_read_from_the_file(
     [
         (":memory:", "processes", ["W011"]),
         ("file:own?mode=memory&cache=shared", "processes", ["W011"]),
-        (":memory:", "threads", []),
+        (":memory:", "threads", ["W011"]),
+        (":memory:", "solo", []),
         ("file:memorydb_default?mode=memory&cache=shared", "processes", []),
     ],
 )

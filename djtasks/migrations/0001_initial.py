@@ -33,7 +33,6 @@ class Migration(migrations.Migration):
                 ('slots', models.IntegerField(verbose_name='slots')),
                 ('queues', djtasks.models.PayloadField(blank=True, null=True, verbose_name='queues')),
                 ('listening', models.BooleanField(db_default=True, default=True, verbose_name='listening')),
-                ('running', djtasks.models.PayloadField(db_default=[], default=list, verbose_name='running')),
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='started at')),
                 ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='seen at')),
             ],

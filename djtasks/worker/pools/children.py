@@ -16,7 +16,7 @@ from contextlib import suppress
 from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import from_wire
 from djtasks.worker.execution import Holder
-from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
+from djtasks.worker.pools.base import Ended, Event, Pool, Returned
 from djtasks.worker.pools.process import Process
 
 logger = logging.getLogger("djtasks.worker.pool")
