@@ -35,6 +35,7 @@ class Attempt(NamedTuple):
     value: Any = None
     error: BaseException | None = None
     traceback: str | None = None
+    seconds: float = 0.0
 
 
 def call(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -46,17 +47,23 @@ def call(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def make(task: Task, request: Request) -> Attempt:
     """Run the body once, with everything that stands before it, and judge how it ended (TASK-2)."""
+    begun = time.monotonic()
     with running(task, request):
         signals.send(signals.task_prerun, task, task_id=request.id, args=request.args, kwargs=request.kwargs)
-        try:
-            task.before_start(str(request.id), request.args, request.kwargs)
-            value = _call_with_autoretry(task, request)
-            if request.pending_retry is not None:
-                raise request.pending_retry
-            return _succeeded(task, request, value)
-        # A body may raise anything, and nothing that it raises is to end the process that runs it.
-        except BaseException as error:
-            return _ended(task, request, error)
+        ended = _run(task, request)
+    return ended._replace(seconds=time.monotonic() - begun)
+
+
+def _run(task: Task, request: Request) -> Attempt:
+    try:
+        task.before_start(str(request.id), request.args, request.kwargs)
+        value = _call_with_autoretry(task, request)
+        if request.pending_retry is not None:
+            raise request.pending_retry
+        return _succeeded(task, request, value)
+    # A body may raise anything, and nothing that it raises is to end the process that runs it.
+    except BaseException as error:
+        return _ended(task, request, error)
 
 
 def _call_with_autoretry(task: Task, request: Request) -> Any:
@@ -192,10 +199,10 @@ def state_of(outcome: Outcome) -> str:
 
 def report(task: Task, request: Request, attempt: Attempt) -> None:
     """Log how a run ended: what a task expects (TASK-3) without a traceback."""
-    name, seconds = f"{request.shadow or task.name}[{request.id}]", time.monotonic() - request.started_at
+    name = f"{request.shadow or task.name}[{request.id}]"
     match attempt.outcome:
         case outcomes.Success():
-            logger.info("%s succeeded in %.3fs", name, seconds)
+            logger.info("%s succeeded in %.3fs", name, attempt.seconds)
         case outcomes.Retry():
             logger.info("%s is to be retried: %s", name, payloads.printable(str(attempt.error), 1000))
         case outcomes.Failure() if task.throws and isinstance(attempt.error, task.throws):

@@ -40,7 +40,7 @@ class Request:
     acks_late: bool = False
     called_directly: bool = True
     is_eager: bool = False
-    started_at: float = 0.0
+    started_at: datetime | None = None
     pending_retry: Retry | None = None
     stop_event: threading.Event | None = None
     lost_event: threading.Event | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from djtasks.conf import settings
@@ -39,7 +39,7 @@ def apply(
         deliveries=1,
         called_directly=False,
         is_eager=True,
-        started_at=time.monotonic(),
+        started_at=datetime.now(tz=UTC),
     )
     request.root_id = (parent.root_id if parent else None) or request.id
     while True:

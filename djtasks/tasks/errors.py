@@ -31,6 +31,7 @@ def describe(error: BaseException, kind: str, request: Request, text: str | None
             "hostname": request.hostname,
             "delivery": request.deliveries,
             "retries": request.retries,
+            "started_at": request.started_at and request.started_at.isoformat(),
             "failed_at": datetime.now(tz=UTC).isoformat(),
         }
     )

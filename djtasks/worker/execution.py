@@ -12,7 +12,7 @@ from typing import Any
 from djtasks.domain import outcomes, payloads
 from djtasks.domain.messages import Reservation
 from djtasks.domain.outcomes import Outcome
-from djtasks.exceptions import DecodeError, NotRegistered, TaskRevokedError
+from djtasks.exceptions import DecodeError, TaskRevokedError
 from djtasks.tasks import attempt, registry
 from djtasks.tasks.context import Request, moment_of
 from djtasks.tasks.errors import describe, format_traceback
@@ -53,20 +53,19 @@ def execute(message: Reservation, holder: Holder) -> Run:
         id=message.id, task=message.task, retries=message.retries, hostname=holder.hostname, worker_id=holder.worker_id
     )
     request.deliveries = message.deliveries
-    task = registry.find(message.task)
-    if task is None:
-        return Run(_failure(NotRegistered(f"no task is named {message.task!r} in this process"), request))
-    if message.expires_at is not None and holder.now() >= message.expires_at:
-        return Run(expired(request))
     try:
-        _read(message, request, holder)
-    except (DecodeError, TypeError, ValueError, AttributeError, KeyError) as error:
+        task = registry.get(message.task)
+        if message.expires_at is not None and holder.now() >= message.expires_at:
+            return Run(expired(request))
+        _read(message, task, request, holder)
+    # The row may have been spoilt by hand in any way: it harms nobody but itself.
+    except Exception as error:
         return Run(_failure(error, request))
     return _run(task, request, holder)
 
 
-def _read(message: Reservation, request: Request, holder: Holder) -> None:
-    """Fill the request from the row, which may have been spoilt by hand."""
+def _read(message: Reservation, task: Task, request: Request, holder: Holder) -> None:
+    """Fill the request from the row."""
     args, kwargs = payloads.decode(message.args), payloads.decode(message.kwargs)
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise DecodeError("the row's args are no list, or its kwargs no object")
@@ -78,7 +77,6 @@ def _read(message: Reservation, request: Request, holder: Holder) -> None:
     request.parent_id = message.parent or options.get("parent_id")
     request.headers = dict(options.get("headers") or {})
     request.shadow = options.get("shadow")
-    task = registry.get(message.task)
     request.ignore_result = bool(options.get("ignore_result", task.ignore_result))
     request.acks_late = bool(task.acks_late if message.acks_late is None else message.acks_late)
     request.called_directly = False
@@ -86,11 +84,11 @@ def _read(message: Reservation, request: Request, holder: Holder) -> None:
 
 
 def _run(task: Task, request: Request, holder: Holder) -> Run:
-    started_at, begun = holder.now(), time.monotonic()
-    request.started_at = begun
+    started_at = holder.now()
+    request.started_at = moment_of(started_at)
     ended = isolated(lambda: attempt.make(task, request))
     attempt.report(task, request, ended)
-    run = Run(ended.outcome, started_at, time.monotonic() - begun)
+    run = Run(ended.outcome, started_at, ended.seconds)
     if attempt.wants_after(task):
         run.after = lambda: isolated(lambda: attempt.after(task, request, ended))
     elif ended.error is not None:

@@ -32,6 +32,15 @@ def is_late(message: Reservation) -> bool:
 def verdict(message: Reservation, holder: Holder) -> Outcome | None:
     """Return the outcome of a received message that is not to run, or None for one that is."""
     request = request_for(message, holder)
+    try:
+        return _verdict(message, request)
+    # The row may have been spoilt by hand in any way: it must not end the worker.
+    except Exception as error:
+        logger.exception("%s[%s] cannot be judged", message.task, message.id)
+        return Failure(describe(error, "failure", request))
+
+
+def _verdict(message: Reservation, request: Request) -> Outcome | None:
     if message.revoked:
         return revoked(request, "revoked")
     if message.expires_at is not None and message.reserved_at >= message.expires_at:

@@ -8,7 +8,8 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import OperationalError, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from djtasks import __version__
 from djtasks.conf import settings
@@ -44,10 +45,27 @@ class Command(BaseCommand):
         set_up_logging(options["loglevel"])
         try:
             plan = plan_of(options)
+            refuse_unmigrated(settings.DATABASE)
             self.stdout.write(banner(plan))
             Supervisor(plan).run()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
+
+
+def refuse_unmigrated(alias: str) -> None:
+    """Raise CommandError where the tables are older than this code; a database that is not there yet is waited for."""
+    try:
+        executor = MigrationExecutor(connections[alias])
+    except OperationalError:
+        return
+    missing = [
+        migration.name
+        for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes("djtasks"))
+        if migration.app_label == "djtasks"
+    ]
+    connections[alias].close()
+    if missing:
+        raise CommandError(f"the tables of djtasks lack {', '.join(missing)}: run manage.py migrate first")
 
 
 def plan_of(options: dict[str, Any]) -> Plan:
