@@ -33,7 +33,7 @@ class Command(BaseCommand):
         add("-Q", "--queues", type=queue_names, help="comma-separated queues to serve (default: every queue)")
         add("-X", "--exclude-queues", type=queue_names, default=(), help="serve every queue but these")
         add("-c", "--concurrency", type=positive, help="how many tasks run at a time (default: one per CPU)")
-        add("-P", "--pool", help="processes (or prefork), threads, solo")
+        add("-P", "--pool", type=pool_name, help="processes (or prefork), threads, solo")
         add("-n", "--hostname", help="the worker's name; %%h is the host, %%n its first part, %%d its domain")
         add("-l", "--loglevel", default="info", type=str.lower, choices=LEVELS)
         add("--max-tasks-per-child", type=positive, help="replace a pool process after so many tasks")
@@ -71,8 +71,8 @@ def refuse_unmigrated(alias: str) -> None:
 def plan_of(options: dict[str, Any]) -> Plan:
     """Merge the command line over the settings."""
     if options["queues"] and options["exclude_queues"]:
-        raise CommandError("give either --queues or --exclude-queues, not both")
-    pool = pool_named(options["pool"] or settings.WORKER_POOL)
+        raise CommandError("give either --queues or --exclude-queues, not both", returncode=2)
+    pool = options["pool"] or pool_named(settings.WORKER_POOL)
     queues = options["queues"] or (None if options["exclude_queues"] else settings.WORKER_QUEUES)
     grace = settings.WORKER_GRACE_SECONDS if options["grace"] is None else options["grace"]
     return Plan(
@@ -116,6 +116,14 @@ def queue_names(text: str) -> tuple[str, ...]:
     try:
         return tuple(check_queue_name(name.strip()) for name in text.split(",") if name.strip()) or _no_queue()
     except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def pool_name(text: str) -> str:
+    """Read the name of a pool."""
+    try:
+        return pool_named(text)
+    except ImproperlyConfigured as error:
         raise ArgumentTypeError(str(error)) from None
 
 
