@@ -128,10 +128,7 @@ class Supervisor:
 
     def _finish(self) -> None:
         """Settle what the grace was too short for: bodies are ended first, so that none outlives its message."""
-        if not self.holdings:
-            return
-        self.consumer.absorb(self.pool.wait(0))
-        self.pool.close()
+        self.consumer.absorb(self.pool.close())
         self.consumer.give_up()
         ends = time.monotonic() + min(self.plan.grace, settings.LEASE_SECONDS) + 1
         while self.holdings and time.monotonic() < ends:

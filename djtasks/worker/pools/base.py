@@ -99,5 +99,5 @@ class Pool(ABC):
         """Tell the running bodies that the worker is stopping."""
 
     @abstractmethod
-    def close(self) -> None:
-        """End everything at once."""
+    def close(self) -> list[Ended]:
+        """End everything at once; return what had ended by itself before."""

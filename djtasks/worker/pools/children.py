@@ -221,9 +221,7 @@ class ChildPool(Pool):
         for child in self._children:
             child.tell("stopping")
 
-    def close(self) -> None:
-        if self._wake_reader.fileno() < 0:
-            return
+    def close(self) -> list[Ended]:
         self._closing = True
         for child in list(self._children):
             child.popen.kill()
@@ -232,6 +230,8 @@ class ChildPool(Pool):
         self._selector.close()
         self._wake_reader.close()
         self._wake_writer.close()
+        events, self._events = self._events, []
+        return [event for event in events if isinstance(event, Ended)]
 
     def _child_of(self, token: Token) -> Process | None:
         return next((child for child in self._children if token in child.window), None)

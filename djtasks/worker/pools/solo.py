@@ -88,6 +88,7 @@ class SoloPool(Pool):
     def pids(self) -> list[int]:
         return []
 
-    def close(self) -> None:
+    def close(self) -> list[Ended]:
         self._wake_reader.close()
         self._wake_writer.close()
+        return [event for event in self._events if isinstance(event, Ended)]
