@@ -26,6 +26,7 @@ from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
 
 logger = logging.getLogger("djtasks.worker")
 STALE_SECONDS = 0.5
+NOTE_SECONDS = 0.25
 
 
 class Consumer:
@@ -40,7 +41,7 @@ class Consumer:
         self.stopping = False
         self._confirming: set[Token] = set()
         self._outage = Outage(settings.LEASE_SECONDS)
-        self._moved_at = time.monotonic()
+        self._moved_at = self._note_at = time.monotonic()
 
     # What the supervisor calls
 
@@ -71,7 +72,7 @@ class Consumer:
             return rest
         self._hand_over()
         self._release_stale(now)
-        begin = self._to_begin()
+        begin = self._to_begin() + self._to_note(now)
         demand = self._demand()
         if self.holdings.pending or begin or demand or self._outage.lasts:
             self._exchange(begin, demand)
@@ -123,6 +124,13 @@ class Consumer:
     def _to_begin(self) -> list[tuple[Token, bool]]:
         return [] if self.stopping else self.holdings.to_begin(self.pool.idle())
 
+    def _to_note(self, now: float) -> list[tuple[Token, bool]]:
+        """To note that a late message has begun waits for nothing, and for short ones is not worth a write."""
+        if now < self._note_at:
+            return []
+        self._note_at = now + NOTE_SECONDS
+        return self.holdings.to_note(self.pool.begun(), NOTE_SECONDS)
+
     def _release_stale(self, now: float) -> None:
         """Give back what waits behind long bodies, so that another worker may take it (H4)."""
         if now - self._moved_at >= STALE_SECONDS:
@@ -135,7 +143,7 @@ class Consumer:
             return max(0.0, self._outage.until_retry(time.monotonic()))
         if self.holdings.pending or self._to_begin() or self._demand():
             return 0.0
-        return min(self.intake.rest(), STALE_SECONDS) if self.holdings.waiting else self.intake.rest()
+        return min(self.intake.rest(), NOTE_SECONDS) if self.holdings else self.intake.rest()
 
     # Settling
 
@@ -175,11 +183,12 @@ class Consumer:
             elif held and settlement.started_at is None and isinstance(settlement.outcome, Failure):
                 self._announce_failure(held.message, settlement.outcome)
         for token, _ in begin:
-            if token in done.begun:
-                self.holdings.held[token].begun = True
-            else:
-                # It is lost or revoked: to release it is right in both cases.
-                self.holdings.end(token, Released())
+            held = self.holdings.held.get(token)
+            if held is not None and held.place == "waiting":
+                held.begun = token in done.begun
+                if not held.begun:
+                    # It is lost or revoked: to release it is right in both cases.
+                    self.holdings.end(token, Released())
 
     def _confirm(self, token: Token, written: bool) -> None:
         if token in self._confirming:

@@ -99,6 +99,17 @@ class Holdings:
                 begin.append((message.token, late))
         return begin
 
+    def to_note(self, begun: Iterable[Token], after: float) -> list[tuple[Token, bool]]:
+        """Name the late messages whose bodies have run for a while, so that everybody may see that they run."""
+        now = time.monotonic()
+        note = []
+        for token in begun:
+            held = self.in_pool(token)
+            if held is not None and not held.begun and now - held.since >= after:
+                held.begun = True
+                note.append((token, True))
+        return note
+
     def hand_over(self, pool: Pool, depth: int) -> bool:
         """Give the pool what may run: late messages ahead of their turn, early ones that were begun for a free slot."""
         room, idle = pool.room(depth), pool.idle()

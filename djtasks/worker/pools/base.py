@@ -63,6 +63,10 @@ class Pool(ABC):
         """Return how many more messages the pool takes with up to ``depth`` for each slot."""
 
     @abstractmethod
+    def begun(self) -> list[Token]:
+        """Return the messages whose bodies have begun, as far as the pool knows."""
+
+    @abstractmethod
     def submit(self, messages: Sequence[Reservation], depth: int = 1) -> None:
         """Take messages, no more than there is room for."""
 

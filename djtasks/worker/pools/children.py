@@ -68,6 +68,9 @@ class ChildPool(Pool):
     def room(self, depth: int) -> int:
         return sum(child.room(depth) for child in self._children if child.slots == self.slots_per_child)
 
+    def begun(self) -> list[Token]:
+        return [token for child in self._children for token in child.begun()]
+
     def submit(self, messages: Sequence[Reservation], depth: int = 1) -> None:
         waiting = list(messages)
         # The emptiest first, so that every slot has work before one has two.

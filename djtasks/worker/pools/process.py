@@ -67,7 +67,10 @@ class Process:
         except OSError:
             logger.debug("child %d is gone", self.popen.pid)
 
+    def begun(self) -> list[Token]:
+        """Return what can have begun: the first of its window, one for each slot."""
+        return list(self.window)[: self.slots]
+
     def lost(self, reason: str) -> Lost:
-        """Say what died with it: only the first of its window, one for each slot, can have begun."""
-        tokens = list(self.window)
-        return Lost(tokens[: self.slots], tokens[self.slots :], reason)
+        """Say what died with it."""
+        return Lost(self.begun(), list(self.window)[self.slots :], reason)

@@ -39,6 +39,9 @@ class SoloPool(Pool):
     def room(self, depth: int) -> int:
         return max(0, depth - len(self._inbox) - len(self._waiting))
 
+    def begun(self) -> list[Token]:
+        return []
+
     def submit(self, messages: Sequence[Reservation], depth: int = 1) -> None:
         self._inbox.extend(messages)
 
