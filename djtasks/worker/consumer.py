@@ -149,6 +149,8 @@ class Consumer:
 
     def _exchange(self, begin: list[tuple[Token, bool]], demand: Demand | None) -> None:
         began_at = time.monotonic()
+        if demand:
+            self.intake.ask()
         try:
             if self._outage.lasts:
                 self._recover()

@@ -37,11 +37,16 @@ class Intake:
         self.drained = False
         self._positions = Positions(settings.POLL_SECONDS)
         self._look_at = 0.0
+        self._announced = False
         self._on_saturation = on_saturation
 
     def look(self) -> None:
-        """Ask again at once: something was announced."""
-        self._look_at = 0.0
+        """Ask again at once: something was announced; safe from another thread."""
+        self._announced = True
+
+    def ask(self) -> None:
+        """Note that a demand is on its way: what is announced from now on, it may not see."""
+        self._announced = False
 
     def forget(self) -> None:
         """Read from the start: what was known of the queues may be wrong."""
@@ -50,7 +55,8 @@ class Intake:
     def demand(self, *, lapsed: bool) -> Demand | None:
         """Return what to reserve now, if anything; a transaction that settles asks for more in any case."""
         limit, begin = self._capacity()
-        if limit <= 0 or (time.monotonic() < self._look_at and not self.holdings.pending):
+        is_time = self._announced or time.monotonic() >= self._look_at or self.holdings.pending
+        if limit <= 0 or not is_time:
             return None
         return Demand(
             worker=self.worker_id,
