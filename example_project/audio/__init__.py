@@ -1,0 +1,1 @@
+"""Recordings, brought to one loudness and drawn."""

@@ -1,0 +1,18 @@
+"""Sound files and what became of them."""
+
+from django.db import models
+
+
+class Recording(models.Model):
+    """A WAV file; ``normalised`` and ``picture`` are empty until it is processed."""
+
+    source = models.FileField(upload_to="recordings", unique=True)
+    normalised = models.FileField(blank=True, editable=False)
+    picture = models.ImageField(blank=True, editable=False)
+    peak_before = models.FloatField("peak before (dBFS)", null=True, editable=False)
+    peak_after = models.FloatField("peak after (dBFS)", null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    processed_at = models.DateTimeField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return str(self.source)

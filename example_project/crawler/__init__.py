@@ -1,0 +1,1 @@
+"""A distributed crawler: tasks that send tasks."""

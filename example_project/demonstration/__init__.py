@@ -1,0 +1,1 @@
+"""What `demo.py` is made of: the world outside the example and its processes, screen and proofs."""

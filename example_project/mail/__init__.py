@@ -1,0 +1,1 @@
+"""Sign-ups, each of which is answered by a mail."""
