@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from djtasks.worker.wire import Channel
@@ -24,10 +25,19 @@ Work = tuple[Any, ...] | None
 class Child:
     """One pool child with its slots."""
 
-    def __init__(self, channel: Channel, slots: int, worker_id: str, hostname: str, reports_memory: bool) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        frames: Iterator[list[Any]],
+        slots: int,
+        worker_id: str,
+        hostname: str,
+        reports_memory: bool,
+    ) -> None:
         from djtasks.worker.execution import Holder
 
         self.channel = channel
+        self.frames = frames
         self.slots = slots
         self.reports_memory = reports_memory
         self.holder = Holder(worker_id, hostname)
@@ -48,7 +58,7 @@ class Child:
             thread.join()
 
     def _read(self) -> None:
-        for verb, *rest in self.channel.frames():
+        for verb, *rest in self.frames:
             match verb:
                 case "run":
                     messages, self.holder.clock = rest
@@ -140,10 +150,11 @@ def main() -> None:
     django.setup()
     from djtasks.worker.logs import set_up_logging
 
-    (_, slots, worker_id, hostname, reports_memory, level), *_ = channel.receive() or sys.exit(1)
+    frames = channel.frames()
+    _, slots, worker_id, hostname, reports_memory, level = next(frames, None) or sys.exit(1)
     set_up_logging(level)
     try:
-        Child(channel, slots, worker_id, hostname, reports_memory).run()
+        Child(channel, frames, slots, worker_id, hostname, reports_memory).run()
     except BrokenPipeError:
         os._exit(1)
 

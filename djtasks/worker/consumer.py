@@ -68,6 +68,7 @@ class Consumer:
     def step(self) -> float:
         """Do what is to be done; return for how many seconds nothing more will be."""
         now = time.monotonic()
+        self._outage.observe(now)
         if (rest := self._outage.until_retry(now)) > 0:
             return rest
         self._hand_over()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from djtasks.domain import outcomes, payloads
+from djtasks.domain import outcomes
 from djtasks.domain.messages import Reservation
 from djtasks.domain.outcomes import Outcome
 from djtasks.exceptions import DecodeError, TaskRevokedError
@@ -65,21 +65,12 @@ def execute(message: Reservation, holder: Holder) -> Run:
 
 
 def _read(message: Reservation, task: Task, request: Request, holder: Holder) -> None:
-    """Fill the request from the row."""
-    args, kwargs = payloads.decode(message.args), payloads.decode(message.kwargs)
-    if not isinstance(args, list) or not isinstance(kwargs, dict):
-        raise DecodeError("the row's args are no list, or its kwargs no object")
-    options = payloads.decode(message.options) if message.options != "{}" else {}
-    request.args, request.kwargs = tuple(args), kwargs
-    request.queue, request.priority, request.losses = message.queue, message.priority, message.losses
-    request.eta, request.expires = moment_of(message.due_at), moment_of(message.expires_at)
-    request.root_id, request.group = message.root or message.id, message.group
-    request.parent_id = message.parent or options.get("parent_id")
-    request.headers = dict(options.get("headers") or {})
-    request.shadow = options.get("shadow")
-    request.ignore_result = bool(options.get("ignore_result", task.ignore_result))
-    request.acks_late = bool(task.acks_late if message.acks_late is None else message.acks_late)
-    request.called_directly = False
+    """Fill the request from the row, which may have been spoilt by hand."""
+    request.read(message, task)
+    request.losses = message.losses
+    # A message that is due from the start has no eta.
+    request.eta = None if message.due_at == message.enqueued_at else moment_of(message.due_at)
+    request.expires = moment_of(message.expires_at)
     request.stop_event = holder.stopping
 
 

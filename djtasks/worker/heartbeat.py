@@ -64,12 +64,12 @@ class Heartbeat(threading.Thread):
                 self._beat(vendor)
             except Error as error:
                 logger.debug("heartbeat: %s", payloads.printable(str(error).strip(), 500))
-                self._ended.wait(random.uniform(0.5, 1.0) * PAUSE_SECONDS)
+                self._ended.wait(random.uniform(0.5, 1.0) * min(PAUSE_SECONDS, settings.LEASE_SECONDS / 10))
             finally:
                 self._close(vendor)
 
     def _beat(self, vendor: Vendor) -> None:
-        self._sign_at = time.monotonic()
+        self._sign_at = self._renew_at = time.monotonic()
         with vendor.listen(MESSAGES_CHANNEL) as listener:
             self._announced()
             while not self._ended.is_set():

@@ -123,6 +123,7 @@ class Holdings:
                 # It may kill its process: it runs in one in which it can harm nobody else.
                 if held.begun and pool.submit_alone(message):
                     held.place, alone = "pool", True
+                    room, idle = pool.room(depth), pool.idle()
                 else:
                     passed.append(message)
             elif judge.is_late(message) or (held.begun and len(together) < idle):

@@ -56,6 +56,13 @@ class Outage:
         self._began_at = 0.0
         self._logged_at = float("-inf")
         self._trusts_at = 0.0
+        self._seen_at = time.monotonic()
+
+    def observe(self, now: float) -> None:
+        """Note that this process runs; where it has not for a while, others may not have either (A14)."""
+        if now - self._seen_at > self.lease / 2:
+            self._trusts_at = now + self.lease
+        self._seen_at = now
 
     def begin(self) -> bool:
         """Note a failure; say whether it is worth a line in the log."""
@@ -83,5 +90,5 @@ class Outage:
 
     @property
     def recent(self) -> bool:
-        """Whether other workers' leases may have run out only because they, too, had no database."""
+        """Whether other workers' leases may have run out only because they, too, were stalled or cut off."""
         return time.monotonic() < self._trusts_at

@@ -72,19 +72,18 @@ class ChildPool(Pool):
         return [token for child in self._children for token in child.begun()]
 
     def submit(self, messages: Sequence[Reservation], depth: int = 1) -> None:
-        waiting = list(messages)
-        # The emptiest first, so that every slot has work before one has two.
-        for child in sorted(self._children, key=lambda child: len(child.window)):
-            take = child.room(depth) if child.slots == self.slots_per_child else 0
-            if take and waiting:
-                share = -(-len(waiting) // max(1, self.slots // self.slots_per_child)) if depth > 1 else take
-                child.send(waiting[: min(take, share)], self.holder.clock)
-                del waiting[: min(take, share)]
-        if waiting:
-            for child in self._children:
-                if take := child.room(depth):
-                    child.send(waiting[:take], self.holder.clock)
-                    del waiting[:take]
+        shares: dict[Process, list[Reservation]] = {
+            child: [] for child in self._children if child.slots == self.slots_per_child
+        }
+        rooms = {child: child.room(depth) for child in shares}
+        for message in messages:
+            # The emptiest first, so that every slot has work before one has two.
+            takers = [child for child in shares if len(shares[child]) < rooms[child]]
+            emptiest = min(takers, key=lambda child: len(child.window) + len(shares[child]))
+            shares[emptiest].append(message)
+        for child, share in shares.items():
+            if share:
+                child.send(share, self.holder.clock)
 
     def submit_alone(self, message: Reservation) -> bool:
         for child in self._children:
