@@ -116,9 +116,10 @@ class Supervisor:
             self.consumer.drop([self._lost_tokens.popleft() for _ in range(len(self._lost_tokens))])
 
     def _is_over(self) -> bool:
+        at_rest = not self.holdings and not self.pool.is_busy()
         if self.consumer.stopping:
-            return not self.holdings or self._stop_requests > 1 or time.monotonic() >= self._grace_ends
-        return self.plan.burst and self.intake.drained and not self.holdings and not self._stop_requests
+            return at_rest or self._stop_requests > 1 or time.monotonic() >= self._grace_ends
+        return self.plan.burst and self.intake.drained and at_rest and not self._stop_requests
 
     def _begin_stopping(self) -> None:
         logger.info("stopping: %d messages are held, up to %gs of grace", len(self.holdings), self.plan.grace)

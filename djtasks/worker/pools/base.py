@@ -59,6 +59,10 @@ class Pool(ABC):
         """Return how many bodies could begin right now."""
 
     @abstractmethod
+    def is_busy(self) -> bool:
+        """Say whether anything is in it; a run is over when its hooks are."""
+
+    @abstractmethod
     def room(self, depth: int) -> int:
         """Return how many more messages the pool takes with up to ``depth`` for each slot."""
 

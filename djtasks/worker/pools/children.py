@@ -65,6 +65,9 @@ class ChildPool(Pool):
     def idle(self) -> int:
         return self.room(1)
 
+    def is_busy(self) -> bool:
+        return any(child.window for child in self._children)
+
     def room(self, depth: int) -> int:
         return sum(child.room(depth) for child in self._children if child.slots == self.slots_per_child)
 

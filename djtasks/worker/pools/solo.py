@@ -36,6 +36,9 @@ class SoloPool(Pool):
     def idle(self) -> int:
         return self.room(1)
 
+    def is_busy(self) -> bool:
+        return bool(self._inbox or self._waiting)
+
     def room(self, depth: int) -> int:
         return max(0, depth - len(self._inbox) - len(self._waiting))
 
