@@ -130,7 +130,7 @@ class Retry(TaskPredicate):
     def __str__(self) -> str:
         if self.message:
             return self.message
-        moment = f"at {self.when}" if isinstance(self.when, datetime) else f"in {self.when}s"
+        moment = f"at {self.when}" if isinstance(self.when, datetime) else f"in {self.when or 0}s"
         return f"Retry {moment}" + (f": {self.exc!r}" if self.exc is not None else "")
 
 

@@ -58,7 +58,7 @@ def task_name(function: Callable[..., Any]) -> str:
     while isinstance(target, partial):
         target = target.func
     qualname = getattr(target, "__qualname__", None) or type(target).__qualname__
-    module = target.__module__ or type(target).__module__
+    module = getattr(target, "__module__", None) or type(target).__module__
     # A spawned process runs the main module again under the name __mp_main__.
     if module in ("__main__", "__mp_main__"):
         module = _main_module(sys.modules.get(module))

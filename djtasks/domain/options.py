@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from djtasks.domain.identifiers import check_priority, check_queue_name
@@ -37,6 +38,21 @@ TASK_OPTIONS = frozenset(
         "headers",
     }
 )
+
+_FLAGS = (
+    "retry_jitter",
+    "ignore_result",
+    "store_errors_even_if_ignored",
+    "acks_late",
+    "acks_on_failure",
+    "reject_on_worker_lost",
+    "track_started",
+    "trail",
+    "typing",
+)
+
+# What retry() takes, and so what retry_kwargs may hold.
+RETRY_OPTIONS = frozenset({"countdown", "eta", "max_retries", "queue", "priority", "args", "kwargs", "throw", "exc"})
 
 CALL_OPTIONS = frozenset(
     {
@@ -73,6 +89,12 @@ _MEANINGLESS = {
     "immediate": "every message is a committed row; leave it out",
     "reply_to": "results are rows; read them with AsyncResult(id)",
     "backend": "results are rows of the database that DJTASKS['DATABASE'] names; leave it out",
+    "argsrepr": "arguments are kept as they are; leave it out",
+    "kwargsrepr": "arguments are kept as they are; leave it out",
+    "resultrepr_maxsize": "results are kept as they are; leave it out",
+    "send_events": "there are no events to send: the admin reads the rows; leave it out",
+    "abstract": "a base class is any subclass of Task that is given as base=…; leave it out",
+    "acks_on_failure_or_timeout": "say it for failures alone: acks_on_failure=…",
     "app": "there is no app object: Django's settings and its app registry are the app; leave it out",
 }
 
@@ -93,10 +115,10 @@ def check_task_options(name: str, options: Mapping[str, Any]) -> None:
     """Raise ImproperlyConfigured for a task option that cannot work."""
     where = f"task {name!r}"
     try:
-        if options["queue"] is not None:
-            check_queue_name(options["queue"])
-        if options["priority"] is not None:
-            check_priority(options["priority"])
+        for key, check in _CHECKS.items():
+            if options[key] is not None:
+                check(options[key])
+        check_names(options["retry_kwargs"] or {}, RETRY_OPTIONS, "retry_kwargs")
     except (TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"{where}: {error}") from None
     for key in ("autoretry_for", "dont_autoretry_for", "throws"):
@@ -107,6 +129,41 @@ def check_task_options(name: str, options: Mapping[str, Any]) -> None:
         value = options[key]
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < least):
             raise ImproperlyConfigured(f"{where}: {key} is a number from {least}, not {value!r}")
+    for key in _FLAGS:
+        if not isinstance(options[key], bool):
+            raise ImproperlyConfigured(f"{where}: {key} is True or False, not {options[key]!r}")
+
+
+def check_headers(headers: Mapping[str, Any]) -> None:
+    """Raise TypeError for headers that are no dict with str keys."""
+    if not isinstance(headers, Mapping) or not all(isinstance(name, str) for name in headers):
+        raise TypeError(f"headers is a dict with str keys, not {headers!r:.80}")
+
+
+def check_expires(expires: float | timedelta | datetime) -> None:
+    """Raise TypeError or ValueError for what is neither a duration nor a moment."""
+    if not isinstance(expires, datetime):
+        seconds_of(expires, "expires")
+
+
+def _check_backoff(factor: float) -> None:
+    if not isinstance(factor, (int, float)) or not 0 <= factor < inf:
+        raise TypeError(f"retry_backoff is True, False or a number of seconds, not {factor!r}")
+
+
+def _check_retry_kwargs(given: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"retry_kwargs is a dict of arguments of retry(), not {given!r:.80}")
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "queue": check_queue_name,
+    "priority": check_priority,
+    "expires": check_expires,
+    "headers": check_headers,
+    "retry_backoff": _check_backoff,
+    "retry_kwargs": _check_retry_kwargs,
+}
 
 
 def _is_exception(candidate: object) -> bool:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asgiref.sync import async_to_sync
-from django.conf import settings as django_settings
-from django.utils import timezone
 
 from djtasks import signals
 from djtasks.conf import settings
 from djtasks.domain import outcomes, payloads, states
-from djtasks.domain.options import epoch_of
 from djtasks.domain.outcomes import Outcome
 from djtasks.domain.retries import backoff_seconds
-from djtasks.exceptions import DjtasksError, EncodeError, Ignore, Reject, Retry, TaskPredicate
+from djtasks.exceptions import EncodeError, Ignore, Reject, Retry, TaskPredicate
 from djtasks.tasks.context import Request, running
-from djtasks.tasks.errors import describe, format_traceback
+from djtasks.tasks.errors import describe, format_traceback, message_of
+from djtasks.tasks.retrying import changes
 
 if TYPE_CHECKING:
     from djtasks.tasks.task import Task
@@ -49,13 +48,16 @@ def make(task: Task, request: Request) -> Attempt:
     """Run the body once, with everything that stands before it, and judge how it ended (TASK-2)."""
     begun = time.monotonic()
     with running(task, request):
-        signals.send(signals.task_prerun, task, task_id=request.id, args=request.args, kwargs=request.kwargs)
         ended = _run(task, request)
     return ended._replace(seconds=time.monotonic() - begun)
 
 
 def _run(task: Task, request: Request) -> Attempt:
     try:
+        run = {"task_id": request.id, "args": request.args, "kwargs": request.kwargs}
+        signals.send(signals.task_prerun, task, task=task, **run)
+        # The message may come from code with another signature (E10); autoretry is for what the body raises.
+        task.check_arguments(request.args, request.kwargs)
         task.before_start(str(request.id), request.args, request.kwargs)
         value = _call_with_autoretry(task, request)
         if request.pending_retry is not None:
@@ -67,9 +69,10 @@ def _run(task: Task, request: Request) -> Attempt:
 
 
 def _call_with_autoretry(task: Task, request: Request) -> Any:
+    passed: tuple[type[BaseException], ...] = (TaskPredicate, *task.dont_autoretry_for)
     try:
         return call(task, request.args, request.kwargs)
-    except (TaskPredicate, *task.dont_autoretry_for):
+    except passed:
         raise
     except task.autoretry_for as error:
         if request.called_directly:
@@ -100,6 +103,9 @@ def _ended(task: Task, request: Request, error: BaseException) -> Attempt:
         case Reject():
             line = describe(error, "rejected", request)
             return Attempt(outcomes.Rejected(line, error.requeue), error=error)
+        case _ if request.pending_retry is not None:
+            # Asked for with throw=False; what the body raised later does not take it back.
+            return _retried(task, request, request.pending_retry)
         case _:
             return _failed(task, request, error)
 
@@ -107,26 +113,12 @@ def _ended(task: Task, request: Request, error: BaseException) -> Attempt:
 def _retried(task: Task, request: Request, again: Retry) -> Attempt:
     cause = again.exc or again.__cause__ or again.__context__ or again
     try:
-        change = _changes(again)
-    except DjtasksError as error:
+        change = changes(again)
+    except (TypeError, ValueError) as error:
         return _failed(task, request, error)
     text = format_traceback(cause)
     outcome = outcomes.Retry(describe(cause, "retry", request, text), **change)
     return Attempt(outcome, error=again, traceback=text)
-
-
-def _changes(again: Retry) -> dict[str, Any]:
-    limit = settings.MAX_PAYLOAD_BYTES
-    change: dict[str, Any] = dict(again.options)
-    if isinstance(again.when, datetime):
-        change["due_at"] = epoch_of(again.when, "eta", django_settings.USE_TZ, timezone.get_default_timezone())
-    else:
-        change["delay"] = max(0.0, float(again.when or 0))
-    if again.new_args is not None:
-        change["args"] = payloads.encode(list(again.new_args), where="args", max_bytes=limit)
-    if again.new_kwargs is not None:
-        change["kwargs"] = payloads.encode(again.new_kwargs, where="kwargs", max_bytes=limit)
-    return change
 
 
 def _failed(task: Task, request: Request, error: BaseException) -> Attempt:
@@ -137,43 +129,34 @@ def _failed(task: Task, request: Request, error: BaseException) -> Attempt:
 
 
 def after(task: Task, request: Request, attempt: Attempt) -> None:
-    """Run hooks and signals that follow a recorded end (TASK-2); what they raise is logged and harms nobody."""
+    """Run hooks and signals that follow a recorded end (TASK-2); what one raises is logged and keeps no other back."""
     with running(task, request):
-        try:
-            _run_hooks(task, request, attempt)
-        except BaseException:
-            logger.exception("a hook of %s[%s] failed", task.name, request.id)
-        state = state_of(attempt.outcome)
-        signals.send(
-            signals.task_postrun,
-            task,
-            task_id=request.id,
-            args=request.args,
-            kwargs=request.kwargs,
-            retval=attempt.value,
-            state=state,
-        )
+        for step in _steps_after(task, request, attempt):
+            try:
+                step()
+            except BaseException:
+                logger.exception("a hook of %s[%s] failed", task.name, request.id)
 
 
-def _run_hooks(task: Task, request: Request, attempt: Attempt) -> None:
-    task_id, args, kwargs = str(request.id), request.args, request.kwargs
-    match attempt.outcome:
+def _steps_after(task: Task, request: Request, attempt: Attempt) -> Iterator[Callable[[], None]]:
+    outcome, value, error, text = attempt[:4]
+    run = {"task_id": request.id, "args": request.args, "kwargs": request.kwargs}
+    call = (str(request.id), request.args, request.kwargs)
+    state = state_of(outcome)
+    match outcome:
         case outcomes.Success():
-            task.on_success(attempt.value, task_id, args, kwargs)
-            signals.send(signals.task_success, task, result=attempt.value)
-            task.after_return(states.SUCCESS, attempt.value, task_id, args, kwargs, None)
-        case outcomes.Failure():
-            error, text = attempt.error, attempt.traceback or ""
-            assert error is not None
-            task.on_failure(error, task_id, args, kwargs, text)
-            signals.send(
-                signals.task_failure, task, task_id=task_id, exception=error, args=args, kwargs=kwargs, einfo=text
-            )
-            task.after_return(states.FAILURE, error, task_id, args, kwargs, text)
-        case outcomes.Retry():
-            assert attempt.error is not None
-            task.on_retry(attempt.error, task_id, args, kwargs, attempt.traceback or "")
-            signals.send(signals.task_retry, task, request=request, reason=attempt.error, einfo=attempt.traceback)
+            yield partial(task.on_success, value, *call)
+            yield partial(signals.send, signals.task_success, task, result=value)
+            yield partial(task.after_return, state, value, *call, None)
+        case outcomes.Failure() if error is not None:
+            facts = {**run, "exception": error, "traceback": error.__traceback__, "einfo": text}
+            yield partial(task.on_failure, error, *call, text or "")
+            yield partial(signals.send, signals.task_failure, task, **facts)
+            yield partial(task.after_return, state, error, *call, text)
+        case outcomes.Retry() if error is not None:
+            yield partial(task.on_retry, error, *call, text or "")
+            yield partial(signals.send, signals.task_retry, task, request=request, reason=error, einfo=text)
+    yield partial(signals.send, signals.task_postrun, task, task=task, retval=value, state=state, **run)
 
 
 def wants_after(task: Task) -> bool:
@@ -204,10 +187,10 @@ def report(task: Task, request: Request, attempt: Attempt) -> None:
         case outcomes.Success():
             logger.info("%s succeeded in %.3fs", name, attempt.seconds)
         case outcomes.Retry():
-            logger.info("%s is to be retried: %s", name, payloads.printable(str(attempt.error), 1000))
+            logger.info("%s is to be retried: %s", name, message_of(attempt.error))
         case outcomes.Failure() if task.throws and isinstance(attempt.error, task.throws):
-            logger.info("%s failed as expected: %s", name, payloads.printable(repr(attempt.error), 1000))
+            logger.info("%s failed as expected: %s: %s", name, type(attempt.error).__name__, message_of(attempt.error))
         case outcomes.Failure():
             logger.error("%s failed\n%s", name, attempt.traceback)
         case _:
-            logger.info("%s: %s", name, attempt.error)
+            logger.info("%s: %s", name, message_of(attempt.error))

@@ -16,12 +16,12 @@ from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.identifiers import as_uuid, check_priority, check_queue_name, check_task_name, uuid7
 from djtasks.domain.messages import NewMessage
-from djtasks.domain.options import CALL_OPTIONS, check_names, epoch_of, seconds_of
+from djtasks.domain.options import CALL_OPTIONS, check_headers, check_names, epoch_of, seconds_of
 from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Result
 from djtasks.tasks import eager, registry
 from djtasks.tasks.context import current_run
-from djtasks.tasks.result import AsyncResult
+from djtasks.tasks.result import AsyncResult, EagerResult
 
 if TYPE_CHECKING:
     from djtasks.tasks.task import Task
@@ -32,18 +32,10 @@ Kwargs = Mapping[str, Any] | None
 
 def send(name: str, task: Task | None, args: Args, kwargs: Kwargs, options: dict[str, Any]) -> AsyncResult:
     """Enqueue one message, or run it at once where everything is eager."""
-    if task is not None and settings.TASK_ALWAYS_EAGER:
-        check_names(options, CALL_OPTIONS, f"{name}.apply_async")
-        check_arguments(task, tuple(args or ()), dict(kwargs or {}))
-        return eager.apply(task, args, kwargs, options)
     message = prepare(name, task, args, kwargs, options)
-    try:
-        if options.get("task_id") and Result.objects.using(settings.DATABASE).filter(pk=message.id).exists():
-            raise AlreadyEnqueued(f"the task with the task_id {message.id} has ended already; see exist_ok=True")
-        enqueue([message])
-    except AlreadyEnqueued:
-        if not options.get("exist_ok"):
-            raise
+    if task is not None and settings.TASK_ALWAYS_EAGER:
+        return eager.run(task, message)
+    _insert_or_find(message, options)
     return _handle(message, task, options)
 
 
@@ -52,7 +44,7 @@ def send_on_commit(name: str, task: Task | None, args: Args, kwargs: Kwargs, opt
     if settings.DATABASE == DEFAULT_DB_ALIAS or settings.TASK_ALWAYS_EAGER:
         return send(name, task, args, kwargs, options)
     message = prepare(name, task, args, kwargs, options)
-    transaction.on_commit(lambda: enqueue([message]))
+    transaction.on_commit(lambda: _insert_or_find(message, options))
     return _handle(message, task, options)
 
 
@@ -61,36 +53,68 @@ def send_task(name: str, args: Args = None, kwargs: Kwargs = None, **options: An
     check_task_name(name)
     if settings.TASK_ALWAYS_EAGER:
         warnings.warn("TASK_ALWAYS_EAGER has no effect on send_task", stacklevel=2)
-    message = prepare(name, registry.find(name), args, kwargs, options)
-    enqueue([message])
-    return _handle(message, registry.find(name), options)
+    task = registry.find(name)
+    message = prepare(name, task, args, kwargs, options)
+    _insert_or_find(message, options)
+    return _handle(message, task, options)
 
 
-def enqueue_many(calls: Iterable[tuple[Any, ...]]) -> list[AsyncResult]:
-    """Enqueue many messages in one statement.
+def apply(task: Task, args: Args, kwargs: Kwargs, options: dict[str, Any]) -> EagerResult:
+    """Run a task here and now, under the checks that its message would meet."""
+    retries, throw = options.pop("retries", 0), options.pop("throw", None)
+    return eager.run(task, prepare(task.name, task, args, kwargs, options), retries, throw)
+
+
+def enqueue_many(calls: Iterable[Sequence[Any]]) -> list[AsyncResult]:
+    """Enqueue many messages in one statement: all of them, or none.
 
     Each call is ``(task, args, kwargs)`` or ``(task, args, kwargs, options)``; what is left out is empty.
     """
-    messages, handles = [], []
-    for position, given in enumerate(calls):
-        if not isinstance(given, tuple) or not 1 <= len(given) <= 4 or not hasattr(given[0], "apply_async"):
-            raise TypeError(f"call {position} is not (task, args, kwargs[, options]): {given!r:.100}")
-        task, args, kwargs, options = (*given, *(None, None, None)[len(given) - 1 :])
-        message = prepare(task.name, task, args, kwargs, options or {})
-        messages.append(message)
-        handles.append(_handle(message, task, options or {}))
+    prepared = [_prepare_one(position, call) for position, call in enumerate(calls)]
     if settings.TASK_ALWAYS_EAGER:
-        raise RuntimeError("enqueue_many inserts rows; with TASK_ALWAYS_EAGER call apply_async for each")
-    enqueue(messages)
-    return handles
+        return [eager.run(task, message) for message, task, _ in prepared]
+    chosen = [message.id for message, _, options in prepared if options.get("task_id")]
+    _insert([message for message, *_ in prepared], chosen)
+    return [_handle(*each) for each in prepared]
+
+
+def _prepare_one(position: int, call: Sequence[Any]) -> tuple[NewMessage, Task, dict[str, Any]]:
+    if not isinstance(call, (tuple, list)) or not 1 <= len(call) <= 4 or not hasattr(call[0], "apply_async"):
+        raise TypeError(f"call {position} is not (task, args, kwargs[, options]): {call!r:.100}")
+    task, args, kwargs, options = [*call, None, None, None][:4]
+    if "exist_ok" in (options or {}):
+        raise TypeError(f"enqueue_many takes no option 'exist_ok': send call {position} with apply_async")
+    return prepare(task.name, task, args, kwargs, options or {}), task, options or {}
+
+
+def _insert_or_find(message: NewMessage, options: Mapping[str, Any]) -> None:
+    """Enqueue a message; one that is known already is an error, unless the caller expects it (CALL-9)."""
+    try:
+        _insert([message], [message.id] if options.get("task_id") else [])
+    except AlreadyEnqueued:
+        if not options.get("exist_ok"):
+            raise
+
+
+def _insert(messages: Sequence[NewMessage], chosen: Sequence[str]) -> None:
+    """Enqueue messages, of which those whose id the caller has chosen may be known already: then none is enqueued."""
+    if not chosen:
+        enqueue(messages)
+        return
+    with transaction.atomic(using=settings.DATABASE):
+        enqueue(messages)
+        # Looked for last, since what lived a moment ago may have ended meanwhile.
+        ended = Result.objects.using(settings.DATABASE).filter(pk__in=chosen).values_list("pk", flat=True)
+        for task_id in ended[:1]:
+            raise AlreadyEnqueued(f"the task with the task_id {task_id} has ended already; see exist_ok=True")
 
 
 def prepare(name: str, task: Task | None, args: Args, kwargs: Kwargs, options: Mapping[str, Any]) -> NewMessage:
     """Make the message of a call: options of the call over the task's over the settings' (CALL-5)."""
     check_names(options, CALL_OPTIONS, f"{name}.apply_async")
     args, kwargs = _checked_containers(name, args, kwargs)
-    if task is not None and task.typing:
-        check_arguments(task, args, kwargs)
+    if task is not None:
+        task.check_arguments(args, kwargs)
     limit = settings.MAX_PAYLOAD_BYTES
     queue = _option(options, task, "queue", settings.TASK_DEFAULT_QUEUE)
     priority = _option(options, task, "priority", settings.TASK_DEFAULT_PRIORITY)
@@ -113,21 +137,6 @@ def prepare(name: str, task: Task | None, args: Args, kwargs: Kwargs, options: M
         root=root,
         parent=parent,
     )
-
-
-def check_arguments(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Raise TypeError, as the body itself would, for arguments that it does not take (CALL-2)."""
-    code = getattr(task.run, "__code__", None)
-    if code is not None and not kwargs and not code.co_kwonlyargcount:
-        bound = int(hasattr(task.run, "__self__"))
-        most = code.co_argcount - bound
-        least = most - len(task.run.__defaults__ or ())
-        if least <= len(args) <= most:
-            return
-    try:
-        task.signature_of_body().bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{task.name}() cannot be called like this: {error}") from None
 
 
 def _checked_containers(name: str, args: Args, kwargs: Kwargs) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -154,7 +163,7 @@ def _due(options: Mapping[str, Any]) -> tuple[float, float | None]:
 
 
 def _expiry(options: Mapping[str, Any], task: Task | None) -> tuple[float | None, float | None]:
-    expires = options["expires"] if "expires" in options else None if task is None else task.expires
+    expires = options.get("expires", None if task is None else task.expires)
     if expires is None:
         return None, None
     if isinstance(expires, datetime):
@@ -182,8 +191,9 @@ def _encode_options(options: Mapping[str, Any], task: Task | None, kept: dict[st
     for name in ("ignore_result", "shadow"):
         if options.get(name) is not None:
             kept[name] = options[name]
-    headers = {**((task.headers if task else None) or {}), **(options.get("headers") or {})}
-    if headers:
+    given = options.get("headers") or {}
+    check_headers(given)
+    if headers := {**((task.headers if task else None) or {}), **given}:
         kept["headers"] = headers
     return payloads.encode(kept, where="options", max_bytes=settings.MAX_PAYLOAD_BYTES) if kept else "{}"
 

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from djtasks.domain import payloads
+from djtasks.exceptions import DecodeError
+
 if TYPE_CHECKING:
+    from djtasks.domain.messages import NewMessage, Reservation
     from djtasks.exceptions import Retry
-    from djtasks.tasks.task import Task
+    from djtasks.tasks.definition import Definition
 
 
 @dataclass(slots=True)
@@ -79,12 +83,30 @@ class Request:
         """Read a field by name, as Celery's context allows."""
         return getattr(self, name, default)
 
+    def read(self, message: NewMessage | Reservation, task: Definition) -> None:
+        """Fill in what the message says; its row may have been spoilt by hand, which raises TypeError or ValueError."""
+        args, kwargs = payloads.decode(message.args), payloads.decode(message.kwargs)
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise DecodeError("the row's args are no list, or its kwargs no object")
+        options = payloads.decode(message.options) if message.options != "{}" else {}
+        if not isinstance(options, dict):
+            raise DecodeError("the row's options are no object")
+        self.args, self.kwargs = tuple(args), kwargs
+        self.queue, self.priority = message.queue, message.priority
+        self.root_id, self.group = message.root or message.id, message.group
+        self.parent_id = message.parent or options.get("parent_id")
+        self.headers = dict(options.get("headers") or {})
+        self.shadow = options.get("shadow")
+        self.ignore_result = bool(options.get("ignore_result", task.ignore_result))
+        self.acks_late = bool(task.acks_late if message.acks_late is None else message.acks_late)
+        self.called_directly = False
 
-_current: ContextVar[tuple[Task, Request] | None] = ContextVar("djtasks_current_run", default=None)
+
+_current: ContextVar[tuple[Definition, Request] | None] = ContextVar("djtasks_current_run", default=None)
 _join_allowed: ContextVar[bool] = ContextVar("djtasks_join_allowed", default=False)
 
 
-def current_run() -> tuple[Task, Request] | None:
+def current_run() -> tuple[Definition, Request] | None:
     """Return the running task and its request, or None outside a task."""
     return _current.get()
 
@@ -98,7 +120,7 @@ def current_request() -> Request | None:
 class running:
     """While this is entered, the task is the running one."""
 
-    def __init__(self, task: Task, request: Request) -> None:
+    def __init__(self, task: Definition, request: Request) -> None:
         self._run = (task, request)
 
     def __enter__(self) -> Request:
@@ -110,7 +132,7 @@ class running:
 
 
 class allow_join_result:
-    """Allow ``AsyncResult.get`` inside a task (RES-5): only safe where another worker is free to run what is awaited."""
+    """Allow ``AsyncResult.get`` inside a task (RES-5): safe only where another worker is free to run the awaited."""
 
     def __enter__(self) -> None:
         self._token = _join_allowed.set(True)

@@ -29,6 +29,7 @@ class Definition:
 
     name: str = ""
     run: Callable[..., Any]
+    __wrapped__: Callable[..., Any]
 
     queue: Any = FromSettings("TASK_DEFAULT_QUEUE")
     priority: Any = FromSettings("TASK_DEFAULT_PRIORITY")
@@ -78,11 +79,13 @@ class Definition:
             "__wrapped__": staticmethod(function),
             "__name__": getattr(named, "__name__", type(named).__name__),
         }
-        task = type(attributes["__name__"], (cls,), attributes)()
+        task: Self = type(attributes["__name__"], (cls,), attributes)()
         if bind:
             # Not left to the class: partials and callable objects do not bind by themselves.
             task.run = MethodType(function, task)
         check_task_options(name, {key: getattr(task, key) for key in TASK_OPTIONS})
+        for key in ("autoretry_for", "dont_autoretry_for", "throws"):
+            setattr(task, key, tuple(getattr(task, key)))
         task._learn_parameters()
         return task
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from djtasks.domain import payloads
-from djtasks.exceptions import DjtasksError, EncodeError
+from djtasks.exceptions import DjtasksError
 
 if TYPE_CHECKING:
     from djtasks.tasks.context import Request
@@ -23,8 +23,8 @@ def describe(error: BaseException, kind: str, request: Request, text: str | None
     return json.dumps(
         {
             "kind": kind,
-            "type": f"{type(error).__module__}.{type(error).__qualname__}",
-            "message": _message_of(error),
+            "type": payloads.printable(f"{type(error).__module__}.{type(error).__qualname__}"),
+            "message": message_of(error),
             "args": _args_of(error),
             "traceback": text,
             "worker": request.worker_id,
@@ -42,11 +42,12 @@ def format_traceback(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException:
-        text = "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__qualname__}: {_message_of(error)}\n"
+        text = "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__qualname__}: {message_of(error)}\n"
     return payloads.printable(text, TRACEBACK_BYTES)
 
 
-def _message_of(error: BaseException) -> str:
+def message_of(error: BaseException | None) -> str:
+    """Say what an exception says, even one whose ``str`` is broken."""
     try:
         return payloads.printable(str(error), MESSAGE_BYTES)
     except BaseException as broken:
@@ -56,9 +57,10 @@ def _message_of(error: BaseException) -> str:
 def _args_of(error: BaseException) -> list[Any] | None:
     """The arguments of the exception where they can be stored, so that it can be made anew."""
     try:
-        return json.loads(payloads.encode(list(error.args), where="exception", max_bytes=MESSAGE_BYTES))
-    except (EncodeError, AttributeError, TypeError):
+        args: list[Any] = json.loads(payloads.encode(list(error.args), where="exception", max_bytes=MESSAGE_BYTES))
+    except Exception:
         return None
+    return args
 
 
 def rebuild(record: dict[str, Any]) -> BaseException:
@@ -68,14 +70,15 @@ def rebuild(record: dict[str, Any]) -> BaseException:
     """
     path, message, args = str(record.get("type", "")), str(record.get("message", "")), record.get("args")
     found = _loaded(path)
-    if isinstance(found, type) and issubclass(found, Exception):
-        try:
-            return found(*payloads.decode(json.dumps(args))) if isinstance(args, list) else found(message)
-        except Exception:
-            pass
     module, _, name = path.rpartition(".")
-    stand_in = type(name or "UnknownError", (RemoteError,), {"__module__": module or "builtins"})
-    error: BaseException = stand_in(message)
+    stand_in: type[Exception] = type(name or "UnknownError", (RemoteError,), {"__module__": module or "builtins"})
+    # type() rather than isinstance(), which asks a lazy object what it stands for.
+    if not issubclass(type(found), type) or not issubclass(found, Exception):
+        return stand_in(message)
+    try:
+        error: Exception = found(*payloads.decode(json.dumps(args))) if isinstance(args, list) else found(message)
+    except Exception:
+        return stand_in(message)
     return error
 
 

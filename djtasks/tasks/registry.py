@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from djtasks.exceptions import AlreadyRegistered, NotRegistered
 
 if TYPE_CHECKING:
     from djtasks.tasks.task import Task
 
+
+class Origin(NamedTuple):
+    """Where a callable was defined; ``loading`` tells apart two runs of its module."""
+
+    place: str
+    code: Any
+    module: dict[str, Any]
+    loading: object
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether it was typed into a shell or a notebook, where one defines the same thing again and again."""
+        return self.module.get("__name__") == "__main__" and "__file__" not in self.module
+
+
 _tasks: dict[str, Task] = {}
+_origins: dict[str, Origin] = {}
 
 
 def register(task: Task) -> None:
     """Add a task; raise AlreadyRegistered where another callable has its name.
 
-    A module that is loaded anew replaces its own tasks.
+    A module that is loaded anew replaces its own tasks, and so does a function that is called again those it defines.
     """
-    known = _tasks.get(task.name)
-    if known is not None and _origin(known) != _origin(task):
+    known, new = _origins.get(task.name), _origin(task)
+    if known is not None and not _may_replace(known, new):
         raise AlreadyRegistered(
-            f"two tasks are named {task.name!r}: {_origin(known)} and {_origin(task)}; give one of them name=…"
+            f"two tasks are named {task.name!r}: {known.place} and {new.place}; give one of them name=…"
         )
     _tasks[task.name] = task
-
-
-def _origin(task: Task) -> str:
-    code = getattr(task.run, "__code__", None)
-    file = getattr(code, "co_filename", "")
-    return f"{getattr(task.run, '__qualname__', type(task).__qualname__)} in {file or task.__module__}"
+    _origins[task.name] = new
 
 
 def find(name: str) -> Task | None:
@@ -53,3 +68,26 @@ def names() -> Iterator[str]:
 def forget(name: str) -> None:
     """Remove a task, if it is there."""
     _tasks.pop(name, None)
+    _origins.pop(name, None)
+
+
+def _may_replace(known: Origin, new: Origin) -> bool:
+    if new.is_interactive:
+        return True
+    if known.place != new.place:
+        return False
+    loaded_anew = known.module is not new.module or known.loading is not new.loading
+    return loaded_anew or ("<locals>" in new.place and known.code is new.code)
+
+
+def _origin(task: Task) -> Origin:
+    target: Any = task.__wrapped__
+    while isinstance(target, partial):
+        target = target.func
+    target = inspect.unwrap(target)
+    code = getattr(target, "__code__", None)
+    module = getattr(target, "__globals__", None) or vars(sys.modules.get(task.__module__, sys))
+    name = getattr(target, "__qualname__", None) or type(target).__qualname__
+    file = getattr(code, "co_filename", None) or module.get("__file__", task.__module__)
+    # A script's own is relative to where it was started.
+    return Origin(f"{name} in {os.path.abspath(file)}", code, module, module.get("__spec__"))

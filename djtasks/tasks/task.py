@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
-from djtasks.domain.options import check_names
-from djtasks.domain.retries import exhausted
-from djtasks.exceptions import MaxRetriesExceededError, Retry
-from djtasks.tasks import attempt, calling, progress
+from djtasks.exceptions import Retry
+from djtasks.tasks import attempt, calling, progress, retrying
 from djtasks.tasks.context import Request, current_run, running
 from djtasks.tasks.definition import Definition
 
@@ -52,7 +49,7 @@ class Task(Definition):
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> EagerResult:
         """Run the task here and now as a worker would, retries included, and return its EagerResult (MON-3)."""
-        return eager.apply(self, args, kwargs, options)
+        return calling.apply(self, args, kwargs, options)
 
     async def adelay(self, *args: Any, **kwargs: Any) -> AsyncResult:
         """``delay`` from a coroutine."""
@@ -93,7 +90,7 @@ class Task(Definition):
         exc: BaseException | None = None,
         throw: bool = True,
         eta: datetime | None = None,
-        countdown: float | None = None,
+        countdown: float | timedelta | None = None,
         max_retries: int | None = None,
         **options: Any,
     ) -> Retry:
@@ -102,24 +99,8 @@ class Task(Definition):
         Raises Retry, unless ``throw`` is false; ``exc`` or MaxRetriesExceededError where no retry is left.
         """
         request = self.request
-        if request.called_directly:
-            _raise_cause(exc or Retry("a task can only be retried where a worker runs it", None))
-        check_names(options, {"queue", "priority"}, f"{self.name}.retry")
-        if exhausted(request.retries, self.max_retries if max_retries is None else max_retries):
-            _raise_cause(
-                exc
-                or MaxRetriesExceededError(
-                    f"can't retry {self.name}[{request.id}] again: it has been retried {request.retries} times"
-                )
-            )
-        if countdown is None and eta is None:
-            countdown = self.default_retry_delay
-        again = Retry(
-            exc=exc,
-            when=eta if countdown is None else countdown,
-            args=None if args is None else tuple(args),
-            kwargs=None if kwargs is None else dict(kwargs),
-            options=options,
+        again = retrying.ask(
+            self, request, args, kwargs, exc, eta if countdown is None else countdown, max_retries, options
         )
         if throw:
             raise again
@@ -129,11 +110,3 @@ class Task(Definition):
     def update_state(self, state: str | None = None, meta: Any = None, task_id: str | None = None) -> None:
         """Show a state of the task's own, with what belongs to it, until it ends (RES-3)."""
         progress.update_state(self.request, task_id, state, meta)
-
-
-def _raise_cause(error: BaseException) -> NoReturn:
-    """Raise the error, chained to the one that is being handled."""
-    active = sys.exc_info()[1]
-    if active is None or active is error:
-        raise error
-    raise error from active

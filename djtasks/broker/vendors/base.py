@@ -56,6 +56,7 @@ class Vendor:
     """
 
     announces: ClassVar[bool] = False
+    one_writer: ClassVar[bool] = False
     transient_codes: ClassVar[frozenset[str | int]] = frozenset({1213, 1205})
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:

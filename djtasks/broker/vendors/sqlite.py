@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -23,6 +23,8 @@ Row = dict[str, Any]
 
 class SqliteVendor(Vendor):
     """SQLite 3.35 and newer; any number of processes on one host."""
+
+    one_writer: ClassVar[bool] = True
 
     def exchange(
         self,

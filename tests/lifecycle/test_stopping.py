@@ -1,0 +1,125 @@
+"""Workers that are told to stop: A8, A9, F4; mission 9."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import pytest
+
+from djtasks.models import Worker
+from tests.helpers import (
+    Diary,
+    all_settled,
+    drain,
+    leased,
+    messages,
+    results,
+    running_worker,
+    settled,
+    wait_until,
+    why,
+)
+from tests.tasks import hold, hold_late, note, note_hooked, note_late, note_when_stopping
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_running_end_in_peace_and_unstarted_go_back_at_once(diary: Diary) -> None:
+    """A8: nothing is reserved any more, what runs is settled, the exit status is 0."""
+    quick = [note_late.delay(diary.path, "quick") for _ in range(200)]
+    with running_worker(concurrency=1) as worker:
+        all_settled(quick)
+        running = hold_late.apply_async((diary.path, "running", diary.gate), priority=1)
+        ahead = [note_late.delay(diary.path, "ahead") for _ in range(50)]
+        diary.until("running")
+        worker.signal()
+        wait_until(lambda: leased() == 1, what="only what runs is held")
+        assert messages().filter(losses=0, started_at=None, pk__in=[handle.id for handle in ahead]).count() == 50
+        diary.open_gate()
+        assert settled(running).state == "SUCCESS"
+        assert worker.wait() == 0
+    assert (leased(), messages().count(), Worker.objects.count()) == (0, 50, 0)
+    assert "ahead" not in diary.counts()
+
+
+@pytest.mark.parametrize("grace", ["0", "0.5"])
+@pytest.mark.parametrize("pool", ["processes", "threads"])
+def test_what_outlasts_the_grace_is_decided(diary: Diary, pool: str, grace: str) -> None:
+    """A8, WORK-8: late messages go back uncharged, early ones are lost, and no body outlives its message."""
+    early, late = hold.delay(diary.path, "early", diary.gate), hold_late.delay(diary.path, "late", diary.gate)
+    with running_worker(f"--grace={grace}", f"--pool={pool}") as worker:
+        diary.until("early"), diary.until("late")
+        assert worker.stop() == 0
+    assert why(settled(early)) == "WorkerLostError"
+    row = messages().get(pk=late.id)
+    assert (row.leased_until, row.started_at, row.losses, row.errors) == (None, None, 0, [])
+    diary.open_gate()
+    drain()
+    assert (settled(late).state, diary.counts()["early ended"]) == ("SUCCESS", 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_at_once(diary: Diary, number: int) -> None:
+    """A8: and still what is held is released, and the status is 0."""
+    late = hold_late.delay(diary.path, "late", diary.gate)
+    with running_worker("--grace=600", concurrency=1) as worker:
+        diary.until("late")
+        worker.signal(number)
+        worker.logs("stopping: 1 messages are held, up to 600s of grace")
+        worker.signal(number)
+        assert worker.wait() == 0
+    row = messages().get(pk=late.id)
+    assert (row.leased_until, row.losses) == (None, 0)
+
+
+def test_bodies_can_see_that_the_worker_is_stopping(diary: Diary) -> None:
+    """A8."""
+    handle = note_when_stopping.delay(diary.path, "body")
+    with running_worker() as worker:
+        diary.until("body")
+        assert worker.stop() == 0
+    assert settled(handle).state == "SUCCESS"
+    assert diary.has("body was told")
+
+
+@pytest.mark.parametrize("way", ["signal", "burst"])
+def test_hooks_of_the_last_task_run_before_the_end(diary: Diary, way: str) -> None:
+    """A8, TASK-2: a run is over when its hooks are, not when it is settled."""
+    note_hooked.delay(diary.path, "last")
+    with running_worker(*(["--burst"] if way == "burst" else []), concurrency=1) as worker:
+        wait_until(lambda: results().exists())
+        assert (worker.stop() if way == "signal" else worker.wait()) == 0
+    assert diary.counts() == {"last": 1, "last on_success": 1}
+
+
+def test_idle_worker_stops(diary: Diary) -> None:
+    """A8: also while its pool is still being made."""
+    with running_worker("--grace=600") as worker, running_worker("--grace=600", "--pool=solo") as solo:
+        wait_until(lambda: Worker.objects.count() == 2)
+        for each in (worker, solo):
+            assert each.stop() == 0
+    assert Worker.objects.count() == 0
+
+
+def test_signals_at_random_leave_nothing_behind(diary: Diary) -> None:
+    """A9, F4: no stuck row, no body that ran twice, no exit status but 0."""
+    handles = []
+    for number in range(150):
+        handles += [
+            note.delay(diary.path, f"early {number}", 0.01),
+            note_late.delay(diary.path, f"late {number}", 0.01),
+        ]
+    for _ in range(6):
+        if results().count() == len(handles):
+            break
+        before = results().count()
+        with running_worker() as worker:
+            wait_until(lambda before=before: results().count() > before or not messages().exists())
+            time.sleep(random.uniform(0, 0.3))
+            assert worker.stop() == 0
+        assert leased() == 0
+    drain()
+    assert {result.state for result in all_settled(handles)} == {"SUCCESS"}
+    assert set(diary.counts().values()) == {1}

@@ -1,0 +1,97 @@
+"""A worker that comes back after another has taken over: A5, A6, A14; G4."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from djtasks.models import Worker
+from tests.helpers import Diary, messages, running_worker, settled, wait_until, why
+from tests.tasks import hog, hold, hold_hooked, hold_late, note, note_late
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+POOLS = ["processes", "threads"]
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_stale_holder_writes_nothing(diary: Diary, pool: str) -> None:
+    """A5, G4: its outcomes are refused, its hooks do not run, it says that the lease was lost, and it works on."""
+    early = hold.delay(diary.path, "early", diary.gate)
+    late = hold_hooked.delay(diary.path, "late", diary.gate)
+    with running_worker(f"--pool={pool}") as zombie:
+        diary.until("early"), diary.until("late")
+        zombie.pause()
+        diary.open_gate()
+        with running_worker() as other:
+            lost, again = settled(early), settled(late)
+            diary.until("late on_success")
+            assert other.stop() == 0
+        zombie.resume()
+        zombie.logs(f"lease lost: tests.tasks.hold[{early.id}] delivery 1")
+        zombie.logs(f"lease lost: tests.tasks.hold_hooked[{late.id}] delivery 1")
+        next = [note.delay(diary.path, "next") for _ in range(4)]
+        assert [settled(handle).worker for handle in next] != [again.worker] * 4
+        assert zombie.stop() == 0
+    assert (settled(early).finished_at, why(settled(early))) == (lost.finished_at, "WorkerLostError")
+    assert (settled(late).worker, settled(late).deliveries) == (again.worker, 2)
+    assert diary.counts()["late on_success"] == 1
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_outcome_that_waited_too_long_is_refused(diary: Diary, pool: str) -> None:
+    """A5: the body ends while the supervisor is stalled, and is settled by others before it hears of that."""
+    late = hold_hooked.delay(diary.path, "late", diary.gate)
+    with running_worker(f"--pool={pool}", concurrency=1) as zombie:
+        diary.until("late")
+        os.kill(zombie.pid, signal.SIGSTOP)
+        diary.open_gate()
+        diary.until("late ended")
+        with running_worker() as other:
+            again = settled(late)
+            diary.until("late on_success")
+            assert other.stop() == 0
+        zombie.resume()
+        zombie.logs(f"lease lost: tests.tasks.hold_hooked[{late.id}] delivery 1")
+        # The slot is not lost with the lease: the child waits for word whether its outcome was written.
+        assert settled(note.delay(diary.path, "next")).state == "SUCCESS"
+        assert zombie.stop() == 0
+    assert settled(late).worker == again.worker
+    assert diary.counts() == {"late": 2, "late ended": 2, "late on_success": 1, "next": 1}
+
+
+def test_body_that_holds_the_interpreter_keeps_its_lease(diary: Diary) -> None:
+    """A6: leases are renewed from another process than the body's."""
+    hogging = hog.delay(diary.path, "hog", 3.5)
+    with running_worker(LEASE_SECONDS=1), running_worker(LEASE_SECONDS=1):
+        result = settled(hogging)
+    assert (result.state, result.deliveries, diary.counts()["hog"]) == ("SUCCESS", 1, 1)
+
+
+def test_workers_that_were_stalled_together_do_not_take_from_each_other(diary: Diary) -> None:
+    """A14: after the pause of a whole host every lease has run out, and each holder gets the time to renew its own."""
+    early = [hold.delay(diary.path, f"early {number}", diary.gate) for number in range(2)]
+    with running_worker(concurrency=2) as first, running_worker(concurrency=2) as second:
+        for number in range(2):
+            diary.until(f"early {number}")
+        # Slots are free in both, so that each looks for messages as soon as it wakes.
+        wait_until(lambda: Worker.objects.count() == 2)
+        for worker in (first, second):
+            worker.pause()
+        ends = max(messages().values_list("leased_until", flat=True))
+        wait_until(lambda: messages().filter(leased_until__gt=ends).count() == 0)
+        wait_until(lambda: lapsed() == 2)
+        for worker in (first, second):
+            worker.resume()
+        wait_until(lambda: lapsed() == 0, what="renewed leases")
+        diary.open_gate()
+        assert [settled(handle).state for handle in early] == ["SUCCESS"] * 2
+
+
+def lapsed() -> int:
+    """Count the leases that have run out."""
+    from djtasks.broker.vendors import shared_vendor
+
+    return int(messages().filter(leased_until__lt=shared_vendor().now()).count())

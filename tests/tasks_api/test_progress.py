@@ -1,0 +1,131 @@
+"""A state of the task's own, shown while it runs (RES-3)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from djtasks import AsyncResult, Task, shared_task, states
+from djtasks.exceptions import EncodeError, LeaseLost
+from djtasks.models import Message
+from tests.helpers_inprocess import run_one, run_until_empty
+
+in_database = pytest.mark.django_db(transaction=True)
+seen: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    seen.clear()
+
+
+@in_database
+def test_state_of_its_own_is_seen_until_the_task_ends() -> None:
+    """RES-3."""
+
+    @shared_task(bind=True)
+    def body(self: Task) -> str:
+        self.update_state(state="FETCHING", meta={"done": 1, "of": 3})
+        handle = AsyncResult(str(self.request.id))
+        seen.append((handle.state, handle.info, handle.result, handle.ready()))
+        return "done"
+
+    result = body.delay()
+    run_until_empty()
+    assert seen == [("FETCHING", {"done": 1, "of": 3}, {"done": 1, "of": 3}, False)]
+    assert (result.state, result.info) == ("SUCCESS", "done")
+
+
+@in_database
+def test_meta_alone_leaves_the_state() -> None:
+    """RES-3."""
+
+    @shared_task(bind=True)
+    def body(self: Task) -> None:
+        self.update_state(meta=[1])
+        self.update_state()
+        handle = AsyncResult(str(self.request.id))
+        seen.append((handle.state, handle.info))
+
+    body.delay()
+    run_until_empty()
+    assert seen == [("STARTED", [1])]
+
+
+@in_database
+def test_retry_wipes_the_state_of_the_attempt() -> None:
+    """RES-3."""
+
+    @shared_task(bind=True)
+    def body(self: Task) -> None:
+        self.update_state(state="FETCHING", meta="x")
+        self.retry(exc=OSError("later"), countdown=600)
+
+    result = body.delay()
+    run_until_empty(patient=True)
+    assert result.state == "RETRY" and isinstance(result.info, OSError)
+
+
+@in_database
+def test_run_whose_message_is_no_longer_its_own_may_not_speak() -> None:
+    """G4."""
+
+    @shared_task(bind=True)
+    def body(self: Task) -> None:
+        Message.objects.update(deliveries=7)
+        with pytest.raises(LeaseLost, match="is no longer held by delivery 1"):
+            self.update_state(state="FETCHING")
+        seen.append("refused")
+
+    body.delay()
+    run_one()
+    assert seen == ["refused"]
+    assert Message.objects.get().state == ""
+
+
+@in_database
+def test_somebody_else_may_speak_for_a_task() -> None:
+    """RES-3."""
+
+    @shared_task(bind=True)
+    def body(self: Task, other: str) -> None:
+        self.update_state(task_id=other, meta={"told": True})
+
+    other = body.apply_async((str(uuid.uuid4()),), countdown=600)
+    body.delay(other.id)
+    run_until_empty(patient=True)
+    assert other.info == {"told": True} and other.state == "PENDING"
+
+
+@pytest.mark.parametrize("state", [*sorted(states.READY_STATES), "", "x" * 65, "a\0b", 7])
+def test_word_that_cannot_be_a_state_is_refused(state: Any) -> None:
+    @shared_task(bind=True)
+    def body(self: Task) -> None:
+        self.update_state(state=state)
+
+    with pytest.raises(ValueError, match=r"is how a task ends|a state is a word"):
+        body()
+
+
+def test_meta_that_cannot_be_stored_is_refused(eager: None) -> None:
+    """E1, E2."""
+
+    @shared_task(bind=True)
+    def body(self: Task) -> None:
+        self.update_state(meta={"file": object()})
+
+    with pytest.raises(EncodeError, match=r"meta\.file is of type"):
+        body.delay().get()
+
+
+def test_nobody_hears_of_direct_and_eager_runs() -> None:
+    """MON-3."""
+
+    @shared_task(bind=True)
+    def body(self: Task) -> str:
+        self.update_state(state="FETCHING")
+        return "done"
+
+    assert body() == body.apply().get() == "done"
