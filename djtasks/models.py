@@ -25,12 +25,7 @@ class PayloadField(TextField):
     """A value kept as JSON text, the same on every database; what cannot be decoded is shown as it stands."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
-        if value is None:
-            return None
-        try:
-            return payloads.decode(value)
-        except DecodeError:
-            return value
+        return self.to_python(value)
 
     def get_prep_value(self, value: Any) -> Any:
         if value is None or hasattr(value, "resolve_expression"):
@@ -41,7 +36,10 @@ class PayloadField(TextField):
         return str(self.get_prep_value(self.value_from_object(obj)))
 
     def to_python(self, value: Any) -> Any:
-        return payloads.decode(value) if isinstance(value, str) else value
+        try:
+            return payloads.decode(value) if isinstance(value, str) else value
+        except DecodeError:
+            return value
 
 
 class ErrorsField(TextField):
@@ -54,6 +52,9 @@ class ErrorsField(TextField):
         if value is None or isinstance(value, str) or hasattr(value, "resolve_expression"):
             return value
         return "".join(json.dumps(error) + "\n" for error in value)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return str(self.get_prep_value(self.value_from_object(obj)))
 
     def to_python(self, value: Any) -> list[dict[str, Any]]:
         if isinstance(value, list):

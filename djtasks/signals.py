@@ -9,6 +9,9 @@ from django.dispatch import Signal
 
 logger = logging.getLogger("djtasks.signals")
 
+# Before: ``headers`` is the dict that travels with the message, and may be added to. After: it has been committed.
+before_task_publish = Signal()
+after_task_publish = Signal()
 task_prerun = Signal()
 task_postrun = Signal()
 task_success = Signal()

@@ -266,8 +266,12 @@ def leave_behind(what: str) -> None:
             transaction.set_autocommit(False)
             Group.objects.create(name="uncommitted")
         case "closed":
-            connection.ensure_connection()
-            connection.connection.close()
+            Group.objects.count()
+            connection.close()
+        case "closed inside":
+            with transaction.atomic():
+                Group.objects.create(name="uncommitted")
+                connection.close()
         case "killed":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")

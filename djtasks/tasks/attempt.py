@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,13 +37,6 @@ class Attempt(NamedTuple):
     seconds: float = 0.0
 
 
-def call(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call the body; a coroutine function runs in an event loop of its own."""
-    if inspect.iscoroutinefunction(task.run):
-        return async_to_sync(task.run)(*args, **kwargs)
-    return task.run(*args, **kwargs)
-
-
 def make(task: Task, request: Request) -> Attempt:
     """Run the body once, with everything that stands before it, and judge how it ended (TASK-2)."""
     begun = time.monotonic()
@@ -71,7 +64,9 @@ def _run(task: Task, request: Request) -> Attempt:
 def _call_with_autoretry(task: Task, request: Request) -> Any:
     passed: tuple[type[BaseException], ...] = (TaskPredicate, *task.dont_autoretry_for)
     try:
-        return call(task, request.args, request.kwargs)
+        value = _call(task, request)
+        # What is returned by a coroutine function, or by what wraps one, runs in an event loop of its own.
+        return async_to_sync(_await)(value) if inspect.iscoroutine(value) else value
     except passed:
         raise
     except task.autoretry_for as error:
@@ -83,6 +78,18 @@ def _call_with_autoretry(task: Task, request: Request) -> Any:
                 task.retry_backoff, request.retries, task.retry_backoff_max, task.retry_jitter
             )
         task.retry(**{"exc": error, **again})
+
+
+def _call(task: Task, request: Request) -> Any:
+    """Call the body, by way of the ``__call__`` of a base class that has its own."""
+    if not task.has_own_call():
+        return task.run(*request.args, **request.kwargs)
+    request.entering = True
+    return task(*request.args, **request.kwargs)
+
+
+async def _await(body: Coroutine[Any, Any, Any]) -> Any:
+    return await body
 
 
 def _succeeded(task: Task, request: Request, value: Any) -> Attempt:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
+from djtasks import signals
 from djtasks.broker.enqueue import enqueue
 from djtasks.conf import settings
 from djtasks.domain import payloads
@@ -32,9 +34,9 @@ Kwargs = Mapping[str, Any] | None
 
 def send(name: str, task: Task | None, args: Args, kwargs: Kwargs, options: dict[str, Any]) -> AsyncResult:
     """Enqueue one message, or run it at once where everything is eager."""
-    message = prepare(name, task, args, kwargs, options)
     if task is not None and settings.TASK_ALWAYS_EAGER:
-        return eager.run(task, message)
+        return eager.run(task, prepare(name, task, args, kwargs, options, sends=False))
+    message = prepare(name, task, args, kwargs, options)
     _insert_or_find(message, options)
     return _handle(message, task, options)
 
@@ -62,7 +64,7 @@ def send_task(name: str, args: Args = None, kwargs: Kwargs = None, **options: An
 def apply(task: Task, args: Args, kwargs: Kwargs, options: dict[str, Any]) -> EagerResult:
     """Run a task here and now, under the checks that its message would meet."""
     retries, throw = options.pop("retries", 0), options.pop("throw", None)
-    return eager.run(task, prepare(task.name, task, args, kwargs, options), retries, throw)
+    return eager.run(task, prepare(task.name, task, args, kwargs, options, sends=False), retries, throw)
 
 
 def enqueue_many(calls: Iterable[Sequence[Any]]) -> list[AsyncResult]:
@@ -84,7 +86,8 @@ def _prepare_one(position: int, call: Sequence[Any]) -> tuple[NewMessage, Task, 
     task, args, kwargs, options = [*call, None, None, None][:4]
     if "exist_ok" in (options or {}):
         raise TypeError(f"enqueue_many takes no option 'exist_ok': send call {position} with apply_async")
-    return prepare(task.name, task, args, kwargs, options or {}), task, options or {}
+    message = prepare(task.name, task, args, kwargs, options or {}, sends=not settings.TASK_ALWAYS_EAGER)
+    return message, task, options or {}
 
 
 def _insert_or_find(message: NewMessage, options: Mapping[str, Any]) -> None:
@@ -98,42 +101,68 @@ def _insert_or_find(message: NewMessage, options: Mapping[str, Any]) -> None:
 
 def _insert(messages: Sequence[NewMessage], chosen: Sequence[str]) -> None:
     """Enqueue messages, of which those whose id the caller has chosen may be known already: then none is enqueued."""
-    if not chosen:
+    if chosen:
+        with transaction.atomic(using=settings.DATABASE):
+            enqueue(messages)
+            _check_that_none_has_ended(chosen)
+    else:
         enqueue(messages)
-        return
-    with transaction.atomic(using=settings.DATABASE):
-        enqueue(messages)
-        # Looked for last, since what lived a moment ago may have ended meanwhile.
-        ended = Result.objects.using(settings.DATABASE).filter(pk__in=chosen).values_list("pk", flat=True)
-        for task_id in ended[:1]:
-            raise AlreadyEnqueued(f"the task with the task_id {task_id} has ended already; see exist_ok=True")
+    if signals.after_task_publish.receivers:
+        transaction.on_commit(partial(_tell_after, messages), using=settings.DATABASE, robust=True)
 
 
-def prepare(name: str, task: Task | None, args: Args, kwargs: Kwargs, options: Mapping[str, Any]) -> NewMessage:
+def _check_that_none_has_ended(chosen: Sequence[str]) -> None:
+    """Raise AlreadyEnqueued for an id that has a result; looked for last, as a living message may just have ended."""
+    ended = Result.objects.using(settings.DATABASE).filter(pk__in=chosen).values_list("pk", flat=True)
+    for task_id in ended[:1]:
+        raise AlreadyEnqueued(f"the task with the task_id {task_id} has ended already; see exist_ok=True")
+
+
+def _tell_before(message_id: str, name: str, args: Any, kwargs: Any, headers: dict[str, Any], queue: str) -> None:
+    if signals.before_task_publish.receivers:
+        facts = {"task_id": message_id, "body": (args, kwargs), "headers": headers, "routing_key": queue}
+        signals.send(signals.before_task_publish, name, **facts)
+
+
+def _tell_after(messages: Sequence[NewMessage]) -> None:
+    for message in messages:
+        body = payloads.decode(message.args), payloads.decode(message.kwargs)
+        headers = payloads.decode(message.options).get("headers", {})
+        facts = {"task_id": message.id, "body": body, "headers": headers, "routing_key": message.queue}
+        signals.send(signals.after_task_publish, message.task, **facts)
+
+
+def prepare(
+    name: str, task: Task | None, args: Args, kwargs: Kwargs, options: Mapping[str, Any], *, sends: bool = True
+) -> NewMessage:
     """Make the message of a call: options of the call over the task's over the settings' (CALL-5)."""
     check_names(options, CALL_OPTIONS, f"{name}.apply_async")
     args, kwargs = _checked_containers(name, args, kwargs)
     if task is not None:
         task.check_arguments(args, kwargs)
     limit = settings.MAX_PAYLOAD_BYTES
-    queue = _option(options, task, "queue", settings.TASK_DEFAULT_QUEUE)
+    queue = check_queue_name(_option(options, task, "queue", settings.TASK_DEFAULT_QUEUE))
     priority = _option(options, task, "priority", settings.TASK_DEFAULT_PRIORITY)
     delay, due_at = _due(options)
     expires_in, expires_at = _expiry(options, task)
     parent, root, kept = _lineage(options, task)
+    task_id = str(as_uuid(options["task_id"]) if options.get("task_id") else uuid7())
+    headers = _headers(options, task)
+    if sends:
+        _tell_before(task_id, name, args, kwargs, headers, queue)
     return NewMessage(
-        id=str(as_uuid(options["task_id"]) if options.get("task_id") else uuid7()),
+        id=task_id,
         task=name,
         args=payloads.encode(args, where="args", max_bytes=limit) if args else "[]",
         kwargs=payloads.encode(kwargs, where="kwargs", max_bytes=limit) if kwargs else "{}",
-        queue=check_queue_name(queue),
+        queue=queue,
         priority=check_priority(priority),
         delay=delay,
         due_at=due_at,
         expires_in=expires_in,
         expires_at=expires_at,
         acks_late=task.acks_late if task is not None and options.get("acks_late") is None else options.get("acks_late"),
-        options=_encode_options(options, task, kept),
+        options=_encode_options(options, headers, kept),
         root=root,
         parent=parent,
     )
@@ -186,14 +215,18 @@ def _lineage(options: Mapping[str, Any], task: Task | None) -> tuple[str | None,
     return parent and str(as_uuid(parent)), root and str(as_uuid(root)), {}
 
 
-def _encode_options(options: Mapping[str, Any], task: Task | None, kept: dict[str, Any]) -> str:
+def _headers(options: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
+    given = options.get("headers") or {}
+    check_headers(given)
+    return {**((task.headers if task else None) or {}), **given}
+
+
+def _encode_options(options: Mapping[str, Any], headers: dict[str, Any], kept: dict[str, Any]) -> str:
     """Keep with the message what only its run needs and what differs from its task."""
     for name in ("ignore_result", "shadow"):
         if options.get(name) is not None:
             kept[name] = options[name]
-    given = options.get("headers") or {}
-    check_headers(given)
-    if headers := {**((task.headers if task else None) or {}), **given}:
+    if headers:
         kept["headers"] = headers
     return payloads.encode(kept, where="options", max_bytes=settings.MAX_PAYLOAD_BYTES) if kept else "{}"
 

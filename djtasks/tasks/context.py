@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +43,7 @@ class Request:
     acks_late: bool = False
     called_directly: bool = True
     is_eager: bool = False
+    entering: bool = False
     started_at: datetime | None = None
     pending_retry: Retry | None = None
     stop_event: threading.Event | None = None
@@ -111,12 +111,6 @@ def current_run() -> tuple[Definition, Request] | None:
     return _current.get()
 
 
-def current_request() -> Request | None:
-    """Return the request of the running task, or None outside a task."""
-    run = _current.get()
-    return run[1] if run else None
-
-
 class running:
     """While this is entered, the task is the running one."""
 
@@ -150,8 +144,3 @@ def may_join() -> bool:
 def moment_of(epoch: float | None) -> datetime | None:
     """Seconds since the epoch as an aware datetime in UTC."""
     return None if epoch is None else datetime.fromtimestamp(epoch, tz=UTC)
-
-
-def monotonic_to_epoch(offset: float) -> float:
-    """Read the database's clock, whose distance from this host's monotonic clock is ``offset``."""
-    return time.monotonic() + offset

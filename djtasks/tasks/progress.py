@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from django.db import DatabaseError, connections, transaction
+from django.db.models import QuerySet
 
 from djtasks.conf import settings
 from djtasks.domain import payloads, states
@@ -29,8 +33,31 @@ def update_state(request: Request, task_id: str | None, state: str | None, meta:
         messages.filter(pk=task_id).update(**changes)
         return
     held = messages.filter(pk=str(request.id), deliveries=request.deliveries, leased_until__isnull=False)
-    if not held.update(**changes):
+    if not (_update_outside(held, changes) or held.update(**changes)):
         raise LeaseLost(f"{request.task}[{request.id}] is no longer held by delivery {request.deliveries}")
+
+
+def _update_outside(held: QuerySet[Message], changes: dict[str, Any]) -> bool:
+    """Write outside of the transaction that the body has open: at once to be seen, and with no lock that lasts.
+
+    A row that the body's transaction kept locked could not be renewed. Where one connection alone can write, or the
+    row is locked already or not to be seen from outside, this does nothing.
+    """
+    connection = connections[settings.DATABASE]
+    if not connection.in_atomic_block or not connection.features.has_select_for_update_nowait:
+        return False
+
+    def update() -> bool:
+        try:
+            with transaction.atomic(using=settings.DATABASE):
+                return bool(held.select_for_update(nowait=True).values_list("pk")[:1] and held.update(**changes))
+        except DatabaseError:
+            return False
+        finally:
+            connections[settings.DATABASE].close()
+
+    with ThreadPoolExecutor(1, "djtasks-progress") as thread:
+        return thread.submit(update).result()
 
 
 def _check_state(state: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import inspect
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 
 from djtasks.exceptions import Retry
-from djtasks.tasks import attempt, calling, progress, retrying
+from djtasks.tasks import calling, progress, retrying
 from djtasks.tasks.context import Request, current_run, running
 from djtasks.tasks.definition import Definition
 
@@ -27,9 +29,26 @@ class Task(Definition):
     # Calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the body here and now (TASK-5)."""
-        with running(self, Request(task=self.name, args=args, kwargs=kwargs)):
-            return attempt.call(self, args, kwargs)
+        """Run the body here and now (TASK-5); a coroutine function's is awaited, or returned to be awaited."""
+        request = self.request
+        if request.entering:
+            # A worker runs the task by way of a base class whose own __call__ has come here.
+            request.entering = False
+            return self.run(*args, **kwargs)
+        request = Request(task=self.name, args=args, kwargs=kwargs)
+        with running(self, request):
+            value = self.run(*args, **kwargs)
+        if not inspect.iscoroutine(value):
+            return value
+        return self._await(request, value) if _in_event_loop() else async_to_sync(self._await)(request, value)
+
+    async def _await(self, request: Request, body: Coroutine[Any, Any, Any]) -> Any:
+        with running(self, request):
+            return await body
+
+    def has_own_call(self) -> bool:
+        """Say whether a base class has a ``__call__`` of its own, which then runs in workers, too."""
+        return type(self).__call__ is not Task.__call__
 
     def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
         """Send a message with these arguments (CALL-1)."""
@@ -110,3 +129,11 @@ class Task(Definition):
     def update_state(self, state: str | None = None, meta: Any = None, task_id: str | None = None) -> None:
         """Show a state of the task's own, with what belongs to it, until it ends (RES-3)."""
         progress.update_state(self.request, task_id, state, meta)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -50,7 +50,7 @@ def check_that_workers_can_end(message_id: str) -> None:
     # It may have ended since the caller looked, so that nobody sees it.
     if not visible and Message.objects.using(settings.DATABASE).filter(pk=message_id).exists():
         raise RuntimeError(
-            f"{message_id} was sent in the transaction that is still open here (or has ended where this cannot see it): "
+            f"{message_id} was sent in the transaction that is still open here, or has ended where this cannot see it: "
             "no worker can have it now; wait for it after the commit"
         )
     if visible and vendor.one_writer:

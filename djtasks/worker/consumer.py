@@ -54,7 +54,8 @@ class Consumer:
                     self.intake.pace.learn(event.seconds)
                     if event.waits:
                         self._confirming.add(event.token)
-                    self.holdings.end(event.token, event.outcome, event.started_at)
+                    if not self.holdings.end(event.token, event.outcome, event.started_at):
+                        self._confirm(event.token, False)
                 case Returned():
                     self.holdings.take_back(event.tokens)
                 case Lost():
@@ -68,9 +69,14 @@ class Consumer:
     def step(self) -> float:
         """Do what is to be done; return for how many seconds nothing more will be."""
         now = time.monotonic()
-        self._outage.observe(now)
-        if (rest := self._outage.until_retry(now)) > 0:
-            return rest
+        if not self.pool.runs_here:
+            self._outage.observe(now)
+        if (rest := self._outage.until_retry(now)) <= 0:
+            rest = self._turn(now)
+        self._outage.expect(rest)
+        return rest
+
+    def _turn(self, now: float) -> float:
         self._hand_over()
         self._release_stale(now)
         begin = self._to_begin() + self._to_note(now)
@@ -135,6 +141,8 @@ class Consumer:
     def _release_stale(self, now: float) -> None:
         """Give back what waits behind long bodies, so that another worker may take it (H4)."""
         if now - self._moved_at >= STALE_SECONDS:
+            # Without this it would take back at once what it gives away.
+            self.intake.pace.suffer(self.holdings.youngest_run(now))
             self.pool.recall()
             self.holdings.release_waiting()
             self._moved_at = now

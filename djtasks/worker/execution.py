@@ -12,7 +12,7 @@ from typing import Any
 from djtasks.domain import outcomes
 from djtasks.domain.messages import Reservation
 from djtasks.domain.outcomes import Outcome
-from djtasks.exceptions import DecodeError, TaskRevokedError
+from djtasks.exceptions import TaskRevokedError
 from djtasks.tasks import attempt, registry
 from djtasks.tasks.context import Request, moment_of
 from djtasks.tasks.errors import describe, format_traceback

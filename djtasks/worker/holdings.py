@@ -46,13 +46,14 @@ class Holdings:
         self.held[message.token] = Held(message)
         self.waiting.append(message)
 
-    def end(self, token: Token, outcome: Outcome, started_at: float | None = None) -> None:
-        """Note how a held message is to be settled."""
+    def end(self, token: Token, outcome: Outcome, started_at: float | None = None) -> bool:
+        """Note how a message is to be settled, if it is held."""
         if held := self.held.get(token):
             if held.place == "waiting":
                 self._stop_waiting(held.message)
             held.place = "ended"
             self.pending[token] = Settlement(token, outcome, started_at)
+        return held is not None
 
     def forget(self, token: Token) -> Held | None:
         """Let go of a message."""
@@ -67,6 +68,10 @@ class Holdings:
             self.waiting.pop()
         else:
             self.waiting.remove(message)
+
+    def youngest_run(self, now: float) -> float:
+        """Return for how many seconds the pool has had what it was given last."""
+        return min((now - held.since for held in self.held.values() if held.place == "pool"), default=0.0)
 
     def in_pool(self, token: Token) -> Held | None:
         """Return the held message of this token if it is in the pool."""

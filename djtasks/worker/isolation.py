@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import close_old_connections, connections, reset_queries
+from django.db.backends.signals import connection_created
 
 T = TypeVar("T")
+
+
+class _Thread(threading.local):
+    """Whether this thread may have open connections: to ask Django each time costs more than a short task."""
+
+    may_be_connected = True
+
+
+_thread = _Thread()
 
 
 def isolated(function: Callable[[], T]) -> T:
@@ -16,13 +27,29 @@ def isolated(function: Callable[[], T]) -> T:
 
     Language, time zone and other context variables that it sets end with the context.
     """
-    reset_queries()
-    close_old_connections()
+    if _thread.may_be_connected:
+        reset_queries()
+        close_old_connections()
     try:
         return contextvars.copy_context().run(function)
     finally:
-        _drop_dirty_connections()
-        close_old_connections()
+        if _thread.may_be_connected:
+            _drop_dirty_connections()
+            close_old_connections()
+            reset_queries()
+            _look_again()
+
+
+def _note_opening(**kwargs: Any) -> None:
+    _thread.may_be_connected = True
+
+
+connection_created.connect(_note_opening, dispatch_uid="djtasks.worker.isolation")
+
+
+def _look_again() -> None:
+    opened = connections.all(initialized_only=True)
+    _thread.may_be_connected = any(connection.connection is not None for connection in opened)
 
 
 def _drop_dirty_connections() -> None:

@@ -31,29 +31,28 @@ def is_late(message: Reservation) -> bool:
 
 def verdict(message: Reservation, holder: Holder) -> Outcome | None:
     """Return the outcome of a received message that is not to run, or None for one that is."""
-    request = request_for(message, holder)
     try:
-        return _verdict(message, request)
+        return _verdict(message, holder)
     # The row may have been spoilt by hand in any way: it must not end the worker.
     except Exception as error:
         logger.exception("%s[%s] cannot be judged", message.task, message.id)
-        return Failure(describe(error, "failure", request))
+        return Failure(describe(error, "failure", request_for(message, holder)))
 
 
-def _verdict(message: Reservation, request: Request) -> Outcome | None:
+def _verdict(message: Reservation, holder: Holder) -> Outcome | None:
     if message.revoked:
-        return revoked(request, "revoked")
+        return revoked(request_for(message, holder), "revoked")
     if message.expires_at is not None and message.reserved_at >= message.expires_at:
-        return expired(request)
+        return expired(request_for(message, holder))
     task = registry.find(message.task)
     if task is None:
-        return _unknown(message, request)
+        return _unknown(message, request_for(message, holder))
     if message.begun_before and not (is_late(message) and task.reject_on_worker_lost):
-        return _lost(message, task, request, "its worker died or vanished after the task had begun")
-    if message.losses >= task.max_deliveries:
-        return _lost(
-            message, task, request, f"its worker was lost {message.losses} times (worker_lost x{message.losses})"
-        )
+        reason = "its worker died or vanished after the task had begun"
+        return _lost(message, task, request_for(message, holder), reason)
+    if message.losses and message.losses >= task.max_deliveries:
+        reason = f"its worker was lost {message.losses} times (worker_lost x{message.losses})"
+        return _lost(message, task, request_for(message, holder), reason)
     return None
 
 

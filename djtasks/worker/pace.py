@@ -26,6 +26,10 @@ class Pace:
         """Take a run into account: a long one counts at once, short ones only by and by."""
         self._seconds = max(seconds, self._seconds + (seconds - self._seconds) * FADE)
 
+    def suffer(self, seconds: float) -> None:
+        """Take into account that no run has ended for so long."""
+        self._seconds = max(seconds, self._seconds)
+
     def saw(self, late: bool) -> None:
         """Take note of a received message: early ones are begun when a slot is free and never reserved ahead."""
         self._all_late = late
@@ -56,13 +60,16 @@ class Outage:
         self._began_at = 0.0
         self._logged_at = float("-inf")
         self._trusts_at = 0.0
-        self._seen_at = time.monotonic()
+        self._expected_at = time.monotonic()
+
+    def expect(self, rest: float) -> None:
+        """Note that this process is going to sleep for so long."""
+        self._expected_at = time.monotonic() + rest
 
     def observe(self, now: float) -> None:
         """Note that this process runs; where it has not for a while, others may not have either (A14)."""
-        if now - self._seen_at > self.lease / 2:
+        if now - self._expected_at > self.lease / 2:
             self._trusts_at = now + self.lease
-        self._seen_at = now
 
     def begin(self) -> bool:
         """Note a failure; say whether it is worth a line in the log."""

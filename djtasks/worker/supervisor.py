@@ -139,7 +139,7 @@ class Supervisor:
         """Let signals set flags and wake the loop: a handler that raises could hit any line of anybody's code."""
         before = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
-        wakeup = signal.set_wakeup_fd(self.pool.wake_fd, warn_on_full_buffer=False)
+        wakeup = signal.set_wakeup_fd(self.pool.alarm.bell, warn_on_full_buffer=False)
 
         def restore() -> None:
             signal.set_wakeup_fd(wakeup)
@@ -155,11 +155,11 @@ class Supervisor:
 
     def _announced(self) -> None:
         self.intake.look()
-        self.pool.wake()
+        self.pool.alarm.ring()
 
     def _lost(self, tokens: list[Token]) -> None:
         self._lost_tokens.extend(tokens)
-        self.pool.wake()
+        self.pool.alarm.ring()
 
     def _saturated(self, saturated: bool) -> None:
         """Ask for announcements unless the worker has been busy for a while: then it looks by itself all the time."""

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 try:
@@ -17,12 +18,16 @@ CHUNK = 256 * 1024
 
 
 class Channel:
-    """One end of the socket between supervisor and child; sending is safe from any thread."""
+    """One end of the socket between supervisor and child.
+
+    The child sends, from any of its threads. The supervisor posts: it must never wait for a child that does not read.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._lock = threading.Lock()
         self._rest = b""
+        self._unsent = bytearray()
 
     def fileno(self) -> int:
         """The socket's file number, for selectors."""
@@ -33,6 +38,22 @@ class Channel:
         data = _dump(list(frame)) + b"\n"
         with self._lock:
             self.sock.sendall(data)
+
+    def post(self, *frame: Any) -> None:
+        """Send one frame as far as the socket takes it; the rest is for ``flush``."""
+        self._unsent += _dump(list(frame)) + b"\n"
+        self.flush()
+
+    def flush(self) -> None:
+        """Send more of what was posted; raises OSError when the other end is gone."""
+        with suppress(BlockingIOError):
+            while self._unsent:
+                del self._unsent[: self.sock.send(self._unsent, socket.MSG_DONTWAIT)]
+
+    @property
+    def is_stuffed(self) -> bool:
+        """Whether something that was posted has not been sent."""
+        return bool(self._unsent)
 
     def receive(self) -> list[list[Any]] | None:
         """Return all frames that have arrived, waiting for the first bytes; None when the other end is gone."""

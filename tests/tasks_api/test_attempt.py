@@ -463,7 +463,7 @@ def test_row_that_was_spoilt_by_hand_fails_alone(column: str, text: str) -> None
     spoilt, other = echo.delay(), add.delay(1, 2)
     with connection.cursor() as cursor:
         where = spoilt.id if connection.vendor == "postgresql" else spoilt.id.replace("-", "")
-        cursor.execute(f"UPDATE djtasks_message SET {column} = %s WHERE id = %s", [text, where])
+        cursor.execute(f"UPDATE djtasks_message SET {column} = %s WHERE id = %s", [text, where])  # noqa: S608
     run_until_empty()
     assert spoilt.state == "FAILURE" and other.get() == 3
 

@@ -161,8 +161,24 @@ def test_arguments_are_not_checked_without_typing() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["exchange", "routing_key", "serializer", "compression", "connection", "producer", "publisher", "retry"]
-    + ["retry_policy", "delivery_mode", "mandatory", "immediate", "reply_to", "backend", "app", "argsrepr"],
+    [
+        "exchange",
+        "routing_key",
+        "serializer",
+        "compression",
+        "connection",
+        "producer",
+        "publisher",
+        "retry",
+        "retry_policy",
+        "delivery_mode",
+        "mandatory",
+        "immediate",
+        "reply_to",
+        "backend",
+        "app",
+        "argsrepr",
+    ],
 )
 def test_option_of_a_broker_is_refused_with_what_to_do_instead(name: str) -> None:
     with pytest.raises(
@@ -180,7 +196,7 @@ def test_unknown_option_is_refused_with_the_nearest_name(name: str, nearest: str
 
 
 def test_unknown_option_like_no_other_is_refused_with_all_names() -> None:
-    with pytest.raises(TypeError, match="takes no option 'zzz'; it takes acks_late, .*countdown, eta, "):
+    with pytest.raises(TypeError, match=r"takes no option 'zzz'; it takes acks_late, .*countdown, eta, "):
         add.apply_async((1, 2), zzz=1)
 
 
@@ -267,7 +283,7 @@ def test_eta_is_a_moment(eta: datetime) -> None:
 
 def test_countdown_and_eta_together_are_refused() -> None:
     """CALL-3."""
-    with pytest.raises(ValueError, match="countdown and eta .* give one of them"):
+    with pytest.raises(ValueError, match=r"countdown and eta .* give one of them"):
         add.apply_async((1, 2), countdown=5, eta=timezone.now())
 
 

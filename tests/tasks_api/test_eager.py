@@ -74,7 +74,7 @@ def test_value_that_cannot_be_stored_is_a_failure(eager: None) -> None:
     """RES-15, MON-3."""
     result = shared_task(lambda: object(), name="returning").delay()
     assert result.failed()
-    with pytest.raises(EncodeError, match="result is of type builtins.object"):
+    with pytest.raises(EncodeError, match=r"result is of type builtins.object"):
         result.get()
 
 

@@ -89,9 +89,23 @@ def test_class_that_is_not_loaded_is_not_imported(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["os.system", "builtins.eval", "builtins.print", "subprocess.Popen", "subprocess.run", "builtins.type", "os", ""]
-    + ["builtins.SystemExit", "builtins.KeyboardInterrupt", "builtins.GeneratorExit", "builtins.BaseException"]
-    + ["djtasks.models.Message", "djtasks.tasks.task.Task.make", "djtasks.tasks.errors.rebuild", "."],
+    [
+        "os",
+        "os.system",
+        "builtins.eval",
+        "builtins.print",
+        "builtins.type",
+        "subprocess.Popen",
+        "subprocess.run",
+        "builtins.SystemExit",
+        "builtins.KeyboardInterrupt",
+        "builtins.GeneratorExit",
+        "builtins.BaseException",
+        "djtasks.models.Message",
+        "djtasks.tasks.task.Task.make",
+        "djtasks.tasks.errors.rebuild",
+        ".",
+    ],
 )
 def test_nothing_but_an_exception_is_ever_called(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3."""

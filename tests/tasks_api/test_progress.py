@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils import timezone
 
 from djtasks import AsyncResult, Task, shared_task, states
+from djtasks.domain.messages import Token
 from djtasks.exceptions import EncodeError, LeaseLost
 from djtasks.models import Message
-from tests.helpers_inprocess import run_one, run_until_empty
+from tests.helpers_inprocess import private, run_one, run_until_empty
 
 in_database = pytest.mark.django_db(transaction=True)
 seen: list[Any] = []
@@ -83,6 +88,41 @@ def test_run_whose_message_is_no_longer_its_own_may_not_speak() -> None:
     run_one()
     assert seen == ["refused"]
     assert Message.objects.get().state == ""
+
+
+@pytest.mark.postgres
+@in_database
+def test_state_is_seen_outside_of_the_transaction_of_the_body_and_leaves_the_row_free() -> None:
+    """A1: a row that stayed locked would not be renewed."""
+
+    @shared_task(bind=True)
+    def body(self: Task) -> None:
+        token = Token(str(self.request.id), self.request.deliveries)
+        with transaction.atomic(), private() as elsewhere:
+            Group.objects.create(name="not committed yet")
+            self.update_state(state="FETCHING")
+            elsewhere.renew([token], 3600)
+        seen.append(Message.objects.get())
+
+    body.delay()
+    run_until_empty()
+    (message,) = seen
+    assert message.state == "FETCHING" and message.leased_until > timezone.now() + timedelta(minutes=30)
+
+
+@pytest.mark.postgres
+@in_database
+def test_row_that_the_body_itself_has_locked_can_be_spoken_for() -> None:
+    @shared_task(bind=True)
+    def body(self: Task) -> None:
+        with transaction.atomic():
+            AsyncResult(str(self.request.id)).revoke()
+            self.update_state(state="FETCHING")
+        seen.append(Message.objects.get().state)
+
+    body.delay()
+    run_until_empty()
+    assert seen == ["FETCHING"]
 
 
 @in_database

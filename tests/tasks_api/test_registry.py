@@ -86,7 +86,7 @@ def test_function_that_is_called_again_replaces_the_tasks_it_makes() -> None:
 def test_whoever_types_may_define_a_task_again() -> None:
     session = {"__name__": "__main__"}
     for number, line in enumerate(("lambda: 1", "lambda: 2")):
-        exec(
+        exec(  # noqa: S102
             compile(f"from djtasks import shared_task\ntask = shared_task({line})", f"<cell {number}>", "exec"), session
         )
     assert registry.get(session["task"].name)() == 2  # type: ignore[attr-defined]
@@ -94,7 +94,7 @@ def test_whoever_types_may_define_a_task_again() -> None:
 
 def test_unknown_name_is_not_found() -> None:
     assert registry.find("nobody.knows") is None
-    with pytest.raises(NotRegistered, match="no task is named 'nobody.knows': is its module imported") as caught:
+    with pytest.raises(NotRegistered, match=r"no task is named 'nobody.knows': is its module imported") as caught:
         registry.get("nobody.knows")
     assert isinstance(caught.value, KeyError) and isinstance(caught.value, DjtasksError)
 

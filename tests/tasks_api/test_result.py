@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from djtasks import AsyncResult, Task, conf, allow_join_result, shared_task
+from djtasks import AsyncResult, Task, allow_join_result, conf, shared_task
 from djtasks.exceptions import ResultNotFound, TaskRevokedError, TimeoutError
 from djtasks.models import Message, Result
 from tests.helpers_inprocess import HOSTNAME, new_holder, private, reserve, run, run_until_empty
@@ -166,7 +166,7 @@ def test_error_of_the_task_is_raised() -> None:
     """RES-4."""
     result = fail.delay("no")
     run_until_empty()
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         result.get()
 
 

@@ -159,9 +159,14 @@ def test_retry_may_be_raised_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("declared", "given", "executions"),
-    [({}, {}, 4), ({"max_retries": 1}, {}, 2), ({"max_retries": 0}, {}, 1)]
-    + [({"max_retries": 1}, {"max_retries": 2}, 3), ({"max_retries": 1}, {"max_retries": None}, 2)]
-    + [({"max_retries": None}, {"max_retries": 2}, 3)],
+    [
+        ({}, {}, 4),
+        ({"max_retries": 1}, {}, 2),
+        ({"max_retries": 0}, {}, 1),
+        ({"max_retries": 1}, {"max_retries": 2}, 3),
+        ({"max_retries": 1}, {"max_retries": None}, 2),
+        ({"max_retries": None}, {"max_retries": 2}, 3),
+    ],
 )
 @in_database
 def test_task_runs_once_more_than_it_may_be_retried(

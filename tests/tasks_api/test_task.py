@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import inspect
 import pickle
@@ -11,6 +12,7 @@ import pytest
 
 from djtasks import AsyncResult, EagerResult, Task, shared_task
 from djtasks.exceptions import DjtasksError
+from tests.helpers_inprocess import run_until_empty
 from tests.tasks_api.samples import add, echo, fail, ran, retry_until
 
 
@@ -41,6 +43,37 @@ def test_call_of_a_coroutine_function_runs_it() -> None:
         return x + 1
 
     assert body(1) == 2
+
+
+def test_call_of_a_coroutine_function_can_be_awaited() -> None:
+    """TASK-5."""
+
+    @shared_task(bind=True)
+    async def body(self: Task, x: int) -> list[Any]:
+        await asyncio.sleep(0)
+        return [x + 1, self.request.args]
+
+    async def caller() -> list[Any]:
+        return [*await body(1), add(1, 2)]
+
+    assert asyncio.run(caller()) == [2, (1,), 3]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_base_class_may_stand_around_every_call() -> None:
+    class Around(Task):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return ["around", super().__call__(*args, **kwargs)]
+
+    @shared_task(bind=True, base=Around)
+    def body(self: Task, depth: int = 0) -> list[Any]:
+        return [self.request.called_directly, *([self(depth - 1)] if depth else [])]
+
+    sent = body.delay()
+    run_until_empty()
+    assert sent.get() == body.apply().get() == ["around", [False]]
+    assert body() == ["around", [True]]
+    assert body.apply((1,)).get() == ["around", [False, ["around", [True]]]]
 
 
 def test_call_runs_no_hooks() -> None:
@@ -83,8 +116,15 @@ def test_tasks_of_one_base_class_are_apart() -> None:
 
 @pytest.mark.parametrize(
     ("name", "asynchronous"),
-    [("delay", False), ("apply_async", False), ("apply", False), ("delay_on_commit", False)]
-    + [("apply_async_on_commit", False), ("adelay", True), ("aapply_async", True)],
+    [
+        ("delay", False),
+        ("apply_async", False),
+        ("apply", False),
+        ("delay_on_commit", False),
+        ("apply_async_on_commit", False),
+        ("adelay", True),
+        ("aapply_async", True),
+    ],
 )
 def test_task_has_the_words_of_celery(name: str, asynchronous: bool) -> None:
     method = getattr(add, name)
@@ -109,4 +149,4 @@ def test_retry_is_an_exception_of_ours() -> None:
 
 def test_handle_can_be_sent_to_another_process() -> None:
     handle = AsyncResult("018f4c1e-0000-7000-8000-000000000001", task_name="some.name")
-    assert pickle.loads(pickle.dumps(handle)) == handle
+    assert pickle.loads(pickle.dumps(handle)) == handle  # noqa: S301

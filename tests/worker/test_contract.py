@@ -108,7 +108,7 @@ def test_what_has_not_begun_comes_back(bench: Bench, diary: Diary) -> None:
 @all_pools
 def test_wait_ends_when_it_is_woken(bench: Bench) -> None:
     bench.pool.wait(0)
-    timer = threading.Timer(0.05, bench.pool.wake)
+    timer = threading.Timer(0.05, bench.pool.alarm.ring)
     timer.start()
     finished = threading.Event()
     threading.Timer(15, finished.set).start()
@@ -196,11 +196,11 @@ def test_abandoned_body_is_ended(bench: Bench, diary: Diary) -> None:
 @pools_with_children
 def test_nobody_waits_for_a_process_that_does_not_read(bench: Bench, diary: Diary) -> None:
     """A3, A6: a body holds the interpreter of its process while more is sent to it than the socket takes."""
-    hogging = [reservation(hog, diary.path, "hog", 1.5) for _ in range(bench.pool.slots)]
+    hogging = [reservation(hog, diary.path, "hog", 3) for _ in bench.pool.pids()]
     bench.pool.submit(hogging)
-    diary.until("hog")
-    behind = [reservation(add, "x" * 400_000, "y") for _ in range(2)]
-    bench.pool.submit(behind, 2)
+    diary.until("hog", len(hogging))
+    behind = [reservation(add, "x" * 1_000_000, "y") for _ in range(4)]
+    bench.pool.submit(behind, 3)
     assert "hog ended" not in diary.counts()
     bench.until(lambda: bench.has_ended(*hogging, *behind))
     assert all(isinstance(bench.ends[message.token].outcome, Success) for message in behind)

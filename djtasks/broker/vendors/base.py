@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from djtasks.broker.vendors.rows import lapse_error, reservation_of, result_of
+from djtasks.broker.vendors.rows import begun_elsewhere, lapse_error, reservation_of, result_of
 from djtasks.domain.messages import Demand, NewMessage, Reservation, Supply, Token
 from djtasks.domain.outcomes import Ending, Rejected, Released, Retry, Settlement, ending_of
 from djtasks.exceptions import AlreadyEnqueued
@@ -225,7 +225,8 @@ class Vendor:
         now = self.now()
         ids = [token.id for token in held]
         mine = self._messages.filter(worker=worker, leased_until__isnull=False).exclude(pk__in=ids)
-        adopted = [reservation_of(row, False, now, self.epoch) for row in mine.values()]
+        length = timedelta(seconds=lease, milliseconds=10)  # SQLite reads the clock twice for a lease
+        adopted = [reservation_of(row, begun_elsewhere(row, length), now, self.epoch) for row in mine.values()]
         mine.update(leased_until=now + timedelta(seconds=lease))
         written = {
             token

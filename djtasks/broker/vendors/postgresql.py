@@ -85,7 +85,7 @@ class PostgresqlVendor(Vendor):
     def recover(self, worker: str, held: Collection[Token], lease: float) -> Recovered:
         tokens = _token_parameters(sorted(held))
         adopted, written = self._run([(sql.ADOPT, {**tokens, "worker": worker, "lease": lease}), (sql.WRITTEN, tokens)])
-        reservations = [Reservation._make(row)._replace(begun_before=False) for row in adopted]
+        reservations = [Reservation._make(row[:-1])._replace(begun_before=row[-1]) for row in adopted]
         return Recovered(reservations, {Token(*row) for row in written})
 
     def purge_results(self, limit: int) -> int:

@@ -227,7 +227,7 @@ WITH held AS (
     SELECT m.ctid AS row_id FROM djtasks_message m
     JOIN unnest(%(id)s::uuid[], %(deliveries)s::int[]) AS token (id, deliveries)
         ON m.id = token.id AND m.deliveries = token.deliveries
-    ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+    WHERE m.leased_until IS NOT NULL ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
 )
 UPDATE djtasks_message SET leased_until = statement_timestamp() + %(lease)s::float8 * interval '1 second'
 WHERE ctid = ANY (ARRAY(SELECT row_id FROM held))
@@ -242,9 +242,13 @@ JOIN unnest(%(id)s::uuid[], %(deliveries)s::int[]) AS token (id, deliveries)
 
 # After an answer was lost on its way: what is leased to this worker without its knowledge, and what was written.
 ADOPT = f"""
+WITH mine AS (
+    SELECT ctid AS row_id, leased_until - %(lease)s::float8 * interval '1 second' AS leased_at FROM djtasks_message
+    WHERE worker = %(worker)s::uuid AND leased_until IS NOT NULL AND id <> ALL (%(id)s::uuid[]) FOR UPDATE
+)
 UPDATE djtasks_message SET leased_until = statement_timestamp() + %(lease)s::float8 * interval '1 second'
-WHERE worker = %(worker)s::uuid AND leased_until IS NOT NULL AND id <> ALL (%(id)s::uuid[])
-RETURNING {_RESERVATION}
+FROM mine WHERE djtasks_message.ctid = mine.row_id
+RETURNING {_RESERVATION}, COALESCE(started_at < leased_at, false) AS begun_by_another
 """
 WRITTEN = """
 SELECT token.id::text, token.deliveries FROM unnest(%(id)s::uuid[], %(deliveries)s::int[]) AS token (id, deliveries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Value
@@ -69,6 +69,11 @@ def result_of(
         hostname=hostname,
         expires_at=expires_at,
     )
+
+
+def begun_elsewhere(row: dict[str, Any], length: timedelta) -> bool:
+    """Say whether a body had begun before its message was leased for that length."""
+    return bool(row["started_at"] and row["started_at"] < row["leased_until"] - length)
 
 
 def lapse_error(row: dict[str, Any]) -> str:

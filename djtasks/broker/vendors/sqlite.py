@@ -132,11 +132,11 @@ class SqliteVendor(Vendor):
 
     def _reservations(self, rows: list[Row]) -> list[Reservation]:
         rows.sort(key=lambda row: (-row["priority"], row["due_at"], row["id"]))
-        return [self._reservation(row) for row in rows]
+        return [self._reservation(row) for row in rows if _id(row["id"])]
 
     def _reservation(self, row: Row) -> Reservation:
         return Reservation(
-            id=str(UUID(row["id"])),
+            id=_id(row["id"]) or "",
             deliveries=row["deliveries"],
             task=row["task"],
             args=row["args"],
@@ -153,9 +153,9 @@ class SqliteVendor(Vendor):
             expires_at=self._optional(row["expires_at"]),
             enqueued_at=self._epoch(row["enqueued_at"]),
             options=row["options"],
-            group=row["group"] and str(UUID(row["group"])),
-            root=row["root"] and str(UUID(row["root"])),
-            parent=row["parent"] and str(UUID(row["parent"])),
+            group=_id(row["group"]),
+            root=_id(row["root"]),
+            parent=_id(row["parent"]),
             reserved_at=time.time(),
         )
 
@@ -201,8 +201,14 @@ class SqliteVendor(Vendor):
         return str(self.connection.ops.adapt_datetimefield_value(moment))
 
     def _epoch(self, text: str) -> float:
-        moment = datetime.fromisoformat(text)
-        return timezone.make_aware(moment, self.connection.timezone).timestamp()
+        try:
+            moment = datetime.fromisoformat(text)
+            return (
+                timezone.make_aware(moment, self.connection.timezone) if timezone.is_naive(moment) else moment
+            ).timestamp()
+        # A column may hold anything that was written into it by hand; it must not end the worker.
+        except (TypeError, ValueError, OverflowError):
+            return 0.0
 
     def _optional(self, text: str | None) -> float | None:
         return None if text is None else self._epoch(text)
@@ -230,3 +236,11 @@ class SqliteListener(Listener):
 
 def _key(token: Token) -> str:
     return UUID(token.id).hex
+
+
+def _id(text: Any) -> str | None:
+    """An id as text, or None for what is none: a column may hold anything that was written into it by hand."""
+    try:
+        return str(UUID(text))
+    except (TypeError, ValueError, AttributeError):
+        return None

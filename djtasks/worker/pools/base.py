@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import Outcome
 from djtasks.worker.execution import Holder
+from djtasks.worker.pools.alarm import Alarm
 
 
 class Ended(NamedTuple):
@@ -41,14 +42,12 @@ Event = Ended | Returned | Lost
 class Pool(ABC):
     """Where bodies run."""
 
+    runs_here: ClassVar[bool] = False  # Whether a ``wait`` lasts as long as a body.
+
     def __init__(self, slots: int, holder: Holder) -> None:
         self.slots = slots
         self.holder = holder
-
-    @property
-    @abstractmethod
-    def wake_fd(self) -> int:
-        """A file number that ends a ``wait`` when it is written to, for ``signal.set_wakeup_fd``."""
+        self.alarm = Alarm()
 
     @abstractmethod
     def start(self) -> None:
@@ -80,11 +79,7 @@ class Pool(ABC):
 
     @abstractmethod
     def wait(self, timeout: float) -> list[Event]:
-        """Return what has happened; sleep up to ``timeout`` seconds for the first event or ``wake``."""
-
-    @abstractmethod
-    def wake(self) -> None:
-        """End a ``wait`` early; safe from threads and signal handlers."""
+        """Return what has happened; sleep up to ``timeout`` seconds for the first event or the alarm."""
 
     @abstractmethod
     def settled(self, token: Token, written: bool) -> None:

@@ -5,10 +5,9 @@ Leases are renewed from a thread beside the body, which a body that never lets g
 
 from __future__ import annotations
 
-import socket
+import select
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 
 from djtasks.domain.messages import Reservation, Token
 from djtasks.worker.execution import Holder, Run, execute
@@ -18,17 +17,13 @@ from djtasks.worker.pools.base import Ended, Event, Pool, Returned
 class SoloPool(Pool):
     """Runs what it was given when it is waited for."""
 
+    runs_here = True
+
     def __init__(self, slots: int, holder: Holder) -> None:
         super().__init__(1, holder)
         self._inbox: deque[Reservation] = deque()
         self._events: list[Event] = []
         self._waiting: dict[Token, Run] = {}
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_writer.setblocking(False)
-
-    @property
-    def wake_fd(self) -> int:
-        return self._wake_writer.fileno()
 
     def start(self) -> None:
         """There is nothing to make."""
@@ -63,18 +58,10 @@ class SoloPool(Pool):
             ended = Ended(message.token, run.outcome, run.started_at, run.seconds, run.after is not None)
             self._events.append(ended)
         elif not self._events:
-            self._sleep(timeout)
+            select.select([self.alarm], [], [], max(0.0, timeout))
+            self.alarm.silence()
         events, self._events = self._events, []
         return events
-
-    def _sleep(self, timeout: float) -> None:
-        self._wake_reader.settimeout(max(0.001, timeout))
-        with suppress(TimeoutError):
-            self._wake_reader.recv(4096)
-
-    def wake(self) -> None:
-        with suppress(OSError):
-            self._wake_writer.send(b"w")
 
     def settled(self, token: Token, written: bool) -> None:
         run = self._waiting.pop(token, None)
@@ -95,6 +82,5 @@ class SoloPool(Pool):
         return []
 
     def close(self) -> list[Ended]:
-        self._wake_reader.close()
-        self._wake_writer.close()
+        self.alarm.close()
         return [event for event in self._events if isinstance(event, Ended)]

@@ -1,0 +1,108 @@
+"""Nothing of one task reaches the next: J1, J5, J6, J7."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection, connections
+
+from djtasks.worker.isolation import isolated
+from tests.tasks import leave_behind, look_around
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CONNECTIONS = ["transaction", "error", "autocommit", "closed", "closed inside", "killed"]
+CONTEXTS = ["language", "time zone", "variable"]
+
+
+@pytest.fixture(params=[0, 60, None], ids=["closed", "kept a minute", "kept"])
+def max_age(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """J5: how long the project keeps its connections."""
+    connection.close()
+    before = connection.settings_dict["CONN_MAX_AGE"]
+    connection.settings_dict["CONN_MAX_AGE"] = request.param
+    yield request.param
+    connections["default"].close()
+    connections["default"].settings_dict["CONN_MAX_AGE"] = before
+
+
+@pytest.mark.parametrize("what", CONTEXTS + CONNECTIONS)
+def test_next_body_finds_what_the_first_did(max_age: Any, what: str) -> None:
+    """J1, J5, J6."""
+    if what == "killed" and connection.vendor != "postgresql":
+        pytest.skip("needs a server")
+    first = isolated(look_around.run)
+    with suppress(Exception):
+        isolated(lambda: leave_behind.run(what))
+    assert isolated(look_around.run) == first
+    isolated(lambda: Group.objects.create(name="next"))
+    connections["default"].close()
+    # What was left open is rolled back, what came next is committed.
+    assert list(Group.objects.values_list("name", flat=True)) == ["next"]
+
+
+def test_connections_are_kept_as_the_project_says(max_age: Any) -> None:
+    """J5."""
+    isolated(look_around.run)
+    kept = connections["default"].connection
+    assert (kept is None) is (max_age == 0)
+    isolated(look_around.run)
+    assert connections["default"].connection is kept
+
+
+@pytest.mark.postgres
+def test_kept_connection_that_has_died_is_made_anew(max_age: Any) -> None:
+    """J1, J5: with CONN_HEALTH_CHECKS."""
+    connections["default"].settings_dict["CONN_HEALTH_CHECKS"] = True
+    try:
+        isolated(look_around.run)
+        if (raw := connections["default"].connection) is not None:
+            raw.close()
+        assert isolated(look_around.run)
+    finally:
+        connections["default"].settings_dict["CONN_HEALTH_CHECKS"] = False
+
+
+def test_each_thread_is_isolated() -> None:
+    """J1, A13: the connection of a thread ends with its body."""
+    found: list[Any] = []
+
+    def body() -> None:
+        Group.objects.count()
+        found.append(connections["default"])
+
+    threads = [threading.Thread(target=isolated, args=(body,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(each) for each in found}) == 3
+    assert [each.connection for each in found] == [None] * 3
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_errors_pass_and_leave_nothing(error: type[BaseException]) -> None:
+    first = isolated(look_around.run)
+
+    def body() -> None:
+        leave_behind.run("transaction")
+        leave_behind.run("variable")
+        raise error
+
+    with pytest.raises(error):
+        isolated(body)
+    assert isolated(look_around.run) == first
+
+
+def test_queries_are_not_collected(settings: Any) -> None:
+    """J7: with DEBUG, Django remembers every query."""
+    settings.DEBUG = True
+    for _ in range(3):
+        isolated(lambda: [Group.objects.count() for _ in range(10)])
+    isolated(look_around.run)
+    assert len(connections["default"].queries) < 10

@@ -1,0 +1,104 @@
+"""How far ahead to reserve, and how to bear an outage: H1, H4, H6, A14."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from djtasks.worker.pace import LONGEST_PAUSE, Outage, Pace
+
+
+@pytest.fixture
+def pace() -> Pace:
+    return Pace(slots=4)
+
+
+def learn_quick(pace: Pace) -> None:
+    for _ in range(60):
+        pace.learn(0.0001)
+
+
+def test_nothing_is_reserved_ahead_at_first(pace: Pace) -> None:
+    assert (pace.ahead(), pace.depth()) == (0, 1)
+
+
+def test_short_tasks_are_reserved_ahead(pace: Pace) -> None:
+    """H4: no more than the slots need for a moment."""
+    learn_quick(pace)
+    assert 4 < pace.ahead() <= 500
+    assert 1 < pace.depth() <= 64
+
+
+def test_one_long_task_ends_it_at_once(pace: Pace) -> None:
+    learn_quick(pace)
+    pace.learn(10)
+    assert (pace.ahead(), pace.depth()) == (0, 1)
+
+
+def test_one_that_does_not_end_ends_it_too(pace: Pace) -> None:
+    learn_quick(pace)
+    pace.suffer(0.5)
+    assert (pace.ahead(), pace.depth()) == (0, 1)
+
+
+def test_idleness_teaches_nothing(pace: Pace) -> None:
+    pace.suffer(0)
+    assert pace.ahead() == 0
+
+
+def test_early_messages_are_never_reserved_ahead(pace: Pace) -> None:
+    """ACK-1: an early message is begun when its slot is free."""
+    learn_quick(pace)
+    pace.saw(late=False)
+    assert pace.ahead() == 0
+
+
+def test_pauses_of_an_outage_grow_and_differ() -> None:
+    """H6: a database that comes back is not met by everybody at once."""
+    pauses = []
+    for _ in range(20):
+        outage = Outage(lease=30)
+        row = []
+        for _ in range(12):
+            outage.begin()
+            row.append(outage.until_retry(time.monotonic()))
+        pauses.append(row)
+    assert all(0 < row[0] <= 0.1 and LONGEST_PAUSE / 2 - 0.1 <= row[-1] <= LONGEST_PAUSE for row in pauses)
+    assert len({round(row[-1], 3) for row in pauses}) > 10
+
+
+def test_outage_is_logged_now_and_then() -> None:
+    """H6: at most a line in five seconds."""
+    outage = Outage(lease=30)
+    assert [outage.begin() for _ in range(10)] == [True] + [False] * 9
+    outage.over()
+    assert not outage.begin()
+
+
+@pytest.mark.parametrize(("lease", "trusts"), [(30, True), (0.000001, False)])
+def test_after_a_long_outage_no_lapse_is_trusted(lease: float, trusts: bool) -> None:
+    """A14: nobody could renew, and everybody is about to."""
+    outage = Outage(lease)
+    outage.begin()
+    outage._began_at -= 16
+    outage.over()
+    assert outage.recent is trusts
+    assert outage.until_retry(time.monotonic()) == 0.0
+
+
+def test_short_outage_changes_nothing() -> None:
+    outage = Outage(lease=30)
+    outage.begin()
+    outage.over()
+    assert not outage.recent
+
+
+def test_stall_is_like_an_outage() -> None:
+    """A14: a process that was stopped for long does not know who else was."""
+    outage = Outage(lease=2)
+    outage.expect(5)
+    outage.observe(time.monotonic() + 5.5)
+    assert not outage.recent
+    outage.observe(time.monotonic() + 6.5)
+    assert outage.recent
