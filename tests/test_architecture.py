@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parent.parent / "djtasks"
 # From top to bottom; a module imports from its own floor and from those below. The empty name is djtasks itself, the
 # face, which loads what it shows on first use: only the surfaces may look at it.
 FLOORS = (
-    ("", "management", "admin", "backend", "testing", "contrib", "apps"),
+    ("", "management", "admin", "backend", "testing", "contrib", "apps", "routers"),
     ("worker", "beat"),
     ("tasks",),
     ("broker",),

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable
 
-from django.db import Error
-
-from djtasks import signals
-from djtasks.broker.recover import recover
-from djtasks.broker.settle import settle
-from djtasks.broker.vendors import Exchange, Vendor
-from djtasks.conf import settings
-from djtasks.domain import payloads
 from djtasks.domain.messages import Demand, Reservation, Token
-from djtasks.domain.outcomes import Failure, Released, Settlement
-from djtasks.tasks import registry
+from djtasks.domain.outcomes import Released
 from djtasks.worker import judge
 from djtasks.worker.execution import Holder
 from djtasks.worker.holdings import Holdings
 from djtasks.worker.intake import Intake
-from djtasks.worker.pace import Outage
+from djtasks.worker.ledger import Ledger, warn_of_loss
 from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
 
-logger = logging.getLogger("djtasks.worker")
 STALE_SECONDS = 0.5
 NOTE_SECONDS = 0.25
 
@@ -32,15 +21,13 @@ NOTE_SECONDS = 0.25
 class Consumer:
     """Holds messages from their reservation to their settlement."""
 
-    def __init__(self, vendor: Vendor, pool: Pool, holder: Holder, holdings: Holdings, intake: Intake) -> None:
-        self.vendor = vendor
+    def __init__(self, pool: Pool, holder: Holder, holdings: Holdings, intake: Intake, ledger: Ledger) -> None:
         self.pool = pool
         self.holder = holder
         self.holdings = holdings
         self.intake = intake
+        self.ledger = ledger
         self.stopping = False
-        self._confirming: set[Token] = set()
-        self._outage = Outage(settings.LEASE_SECONDS)
         self._moved_at = self._note_at = time.monotonic()
 
     # What the supervisor calls
@@ -53,9 +40,9 @@ class Consumer:
                 case Ended():
                     self.intake.pace.learn(event.seconds)
                     if event.waits:
-                        self._confirming.add(event.token)
+                        self.ledger.promise(event.token)
                     if not self.holdings.end(event.token, event.outcome, event.started_at):
-                        self._confirm(event.token, False)
+                        self.ledger.confirm(event.token, False)
                 case Returned():
                     self.holdings.take_back(event.tokens)
                 case Lost():
@@ -70,10 +57,10 @@ class Consumer:
         """Do what is to be done; return for how many seconds nothing more will be."""
         now = time.monotonic()
         if not self.pool.runs_here:
-            self._outage.observe(now)
-        if (rest := self._outage.until_retry(now)) <= 0:
+            self.ledger.outage.observe(now)
+        if (rest := self.ledger.outage.until_retry(now)) <= 0:
             rest = self._turn(now)
-        self._outage.expect(rest)
+        self.ledger.outage.expect(rest)
         return rest
 
     def _turn(self, now: float) -> float:
@@ -81,7 +68,7 @@ class Consumer:
         self._release_stale(now)
         begin = self._to_begin() + self._to_note(now)
         demand = self._demand()
-        if self.holdings.pending or begin or demand or self._outage.lasts:
+        if self.holdings.pending or begin or demand or self.ledger.outage.lasts:
             self._exchange(begin, demand)
         return self._rest()
 
@@ -90,8 +77,8 @@ class Consumer:
         for token in tokens:
             held = self.holdings.forget(token)
             if held is not None:
-                self._warn_of_loss(held.message)
-                self._confirm(token, False)
+                warn_of_loss(held.message)
+                self.ledger.confirm(token, False)
                 if held.place == "pool":
                     self.pool.abandon(token)
 
@@ -110,9 +97,9 @@ class Consumer:
     # Receiving and running
 
     def _demand(self) -> Demand | None:
-        if self.stopping or self._outage.lasts:
+        if self.stopping or self.ledger.outage.lasts:
             return None
-        return self.intake.demand(lapsed=not self._outage.recent)
+        return self.intake.demand(lapsed=not self.ledger.outage.recent)
 
     def _accept(self, message: Reservation) -> None:
         self._moved_at = time.monotonic()
@@ -129,7 +116,9 @@ class Consumer:
             self._moved_at = time.monotonic()
 
     def _to_begin(self) -> list[tuple[Token, bool]]:
-        return [] if self.stopping else self.holdings.to_begin(self.pool.idle())
+        if self.stopping or not self.holdings.waiting:
+            return []
+        return self.holdings.to_begin(self.pool.idle())
 
     def _to_note(self, now: float) -> list[tuple[Token, bool]]:
         """To note that a late message has begun waits for nothing, and for short ones is not worth a write."""
@@ -148,8 +137,8 @@ class Consumer:
             self._moved_at = now
 
     def _rest(self) -> float:
-        if self._outage.lasts:
-            return max(0.0, self._outage.until_retry(time.monotonic()))
+        if self.ledger.outage.lasts:
+            return max(0.0, self.ledger.outage.until_retry(time.monotonic()))
         if self.holdings.pending or self._to_begin() or self._demand():
             return 0.0
         return min(self.intake.rest(), NOTE_SECONDS) if self.holdings else self.intake.rest()
@@ -160,82 +149,22 @@ class Consumer:
         began_at = time.monotonic()
         if demand:
             self.intake.ask()
-        try:
-            if self._outage.lasts:
-                self._recover()
-                demand = None
-            settlements = list(self.holdings.pending.values())
-            done = settle(
-                self.vendor,
-                settlements,
-                begin,
-                demand,
-                hostname=self.holder.hostname,
-                retention=settings.result_expires_seconds,
-            )
-        except Error as error:
-            self._disconnect(error)
+        done = self.ledger.exchange(begin, demand)
+        if done is None:
+            self.intake.forget()
             return
-        self._outage.over()
-        self._conclude(settlements, begin, done)
+        for token, _ in begin:
+            self._note_begun(token, token in done.begun)
         for message in done.supply.reservations:
             self._accept(message)
         if demand:
             self.intake.learn(demand, done.supply, time.monotonic() - began_at)
         self._hand_over()
 
-    def _conclude(self, settlements: list[Settlement], begin: list[tuple[Token, bool]], done: Exchange) -> None:
-        for settlement in settlements:
-            token = settlement.token
-            held = self.holdings.forget(token)
-            self._confirm(token, token in done.settled)
-            if held and token not in done.settled:
-                self._warn_of_loss(held.message)
-            elif held and settlement.started_at is None and isinstance(settlement.outcome, Failure):
-                self._announce_failure(held.message, settlement.outcome)
-        for token, _ in begin:
-            held = self.holdings.held.get(token)
-            if held is not None and held.place == "waiting":
-                held.begun = token in done.begun
-                if not held.begun:
-                    # It is lost or revoked: to release it is right in both cases.
-                    self.holdings.end(token, Released())
-
-    def _confirm(self, token: Token, written: bool) -> None:
-        if token in self._confirming:
-            self._confirming.discard(token)
-            self.pool.settled(token, written)
-
-    def _warn_of_loss(self, message: Reservation) -> None:
-        logger.warning("lease lost: %s[%s] delivery %d", message.task, message.id, message.deliveries)
-
-    def _announce_failure(self, message: Reservation, outcome: Failure) -> None:
-        """Tell listeners of a failure that no body lived to tell."""
-        task = registry.find(message.task)
-        if task is not None:
-            error = judge.reason_of(outcome)
-            signals.send(
-                signals.task_failure, task, task_id=message.id, exception=error, args=None, kwargs=None, einfo=None
-            )
-
-    # Outages
-
-    def _disconnect(self, error: Error) -> None:
-        """Keep everything, and try again by and by: the database may be gone for any length of time."""
-        if self._outage.begin():
-            logger.error("the database is not there: %s", payloads.printable(str(error).strip(), 500))
-        self.intake.forget()
-        try:
-            self.vendor.connection.close()
-        except Error:
-            logger.debug("the broken connection could not be closed", exc_info=True)
-
-    def _recover(self) -> None:
-        """Learn what the lost transaction had done before its answer was lost."""
-        found = recover(self.vendor, self.holder.worker_id, list(self.holdings.held), settings.LEASE_SECONDS)
-        for token in found.written & self.holdings.pending.keys():
-            self.holdings.forget(token)
-            self._confirm(token, True)
-        for message in found.adopted:
-            self._accept(message)
-        logger.warning("the database is back")
+    def _note_begun(self, token: Token, begun: bool) -> None:
+        held = self.holdings.held.get(token)
+        if held is not None and held.place == "waiting":
+            held.begun = begun
+            if not begun:
+                # It is lost or revoked: to release it is right in both cases.
+                self.holdings.end(token, Released())

@@ -117,6 +117,8 @@ class Holdings:
 
     def hand_over(self, pool: Pool, depth: int) -> bool:
         """Give the pool what may run: late messages ahead of their turn, early ones that were begun for a free slot."""
+        if not self.waiting:
+            return False
         room, idle = pool.room(depth), pool.idle()
         together: list[Reservation] = []
         passed: list[Reservation] = []

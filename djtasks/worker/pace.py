@@ -83,13 +83,13 @@ class Outage:
         self._logged_at = now
         return True
 
-    def over(self) -> None:
-        """Note that the database answers."""
-        if self.lasts:
-            self.lasts = False
-            # After a long one every lease has run out, and its holder is about to renew it.
-            if time.monotonic() - self._began_at > self.lease / 2:
-                self._trusts_at = time.monotonic() + self.lease
+    def over(self) -> bool:
+        """Note that the database answers; say whether that is news."""
+        lasted, self.lasts = self.lasts, False
+        # After a long one every lease has run out, and its holder is about to renew it.
+        if lasted and time.monotonic() - self._began_at > self.lease / 2:
+            self._trusts_at = time.monotonic() + self.lease
+        return lasted
 
     def until_retry(self, now: float) -> float:
         """Return the seconds until the next try."""

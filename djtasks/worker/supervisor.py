@@ -22,6 +22,7 @@ from djtasks.worker.execution import Holder
 from djtasks.worker.heartbeat import Heartbeat
 from djtasks.worker.holdings import Holdings
 from djtasks.worker.intake import Intake
+from djtasks.worker.ledger import Ledger
 from djtasks.worker.pools import make_pool
 
 logger = logging.getLogger("djtasks.worker")
@@ -67,7 +68,8 @@ class Supervisor:
             excluded=plan.excluded,
             on_saturation=self._saturated,
         )
-        self.consumer = Consumer(self.vendor, self.pool, self.holder, self.holdings, self.intake)
+        ledger = Ledger(self.vendor, self.pool, self.holder, self.holdings)
+        self.consumer = Consumer(self.pool, self.holder, self.holdings, self.intake, ledger)
         self.heartbeat = Heartbeat(
             self._row(), tokens=self.holdings.older_than, announced=self._announced, lost=self._lost
         )

@@ -55,7 +55,14 @@ SPOILT: dict[str, dict[str, Any]] = {
     "enqueued in the future": {"enqueued_at": "9999-12-31 23:00:00+00:00"},
     "expires beyond time": {"expires_at": "9999-12-31 23:59:59+00:00"},
 }
-MAY_SUCCEED = {"many retries", "minus retries", "minus losses", "far priority", "deliveries at the end", "alien options"}
+MAY_SUCCEED = {
+    "many retries",
+    "minus retries",
+    "minus losses",
+    "far priority",
+    "deliveries at the end",
+    "alien options",
+}
 MAY_SUCCEED |= {"errors no JSON", "before all time", "enqueued in the future", "expires beyond time", "options is null"}
 MAY_SUCCEED |= {"null byte", "surrogate", "options is a list"}
 
@@ -145,8 +152,7 @@ def newer_code(diary: Diary) -> str:
     )
     (directory / "newer_app" / "__init__.py").touch()
     (directory / "newer_app" / "tasks.py").write_text(
-        "from djtasks import shared_task\nfrom tests.tasks import write\n"
-        "shared_task(name='tests.newer.note')(write)\n"
+        "from djtasks import shared_task\nfrom tests.tasks import write\nshared_task(name='tests.newer.note')(write)\n"
     )
     return str(directory)
 

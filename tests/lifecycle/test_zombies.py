@@ -9,7 +9,7 @@ import pytest
 
 from djtasks.models import Worker
 from tests.helpers import Diary, messages, running_worker, settled, wait_until, why
-from tests.tasks import hog, hold, hold_hooked, hold_late, note, note_late
+from tests.tasks import hog, hold, hold_hooked, note
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,6 +17,7 @@ from djtasks.worker.consumer import Consumer
 from djtasks.worker.execution import Holder
 from djtasks.worker.holdings import Holdings
 from djtasks.worker.intake import Intake
+from djtasks.worker.ledger import Ledger
 from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
 from tests.helpers import reservation, wait_until
 from tests.tasks import note, note_late
@@ -137,7 +138,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.pool = Hand(self.slots)
         self.intake = Intake(self.pool.holder.worker_id, self.pool, self.holdings)
-        self.consumer = Consumer(self.shelf, self.pool, self.pool.holder, self.holdings, self.intake)
+        ledger = Ledger(self.shelf, self.pool, self.pool.holder, self.holdings)
+        self.consumer = Consumer(self.pool, self.pool.holder, self.holdings, self.intake, ledger)
 
     def put(self, *messages: Reservation) -> None:
         self.shelf.ready += messages
@@ -345,7 +347,7 @@ def test_rest_is_no_stall(settings: Any, given: dict[str, float]) -> None:
     bench = Bench()
     bench.intake.look()
     bench.turn()
-    rest, outage = bench.turn(), bench.consumer._outage
+    rest, outage = bench.turn(), bench.consumer.ledger.outage
     outage.observe(time.monotonic() + rest + 0.1)
     assert not outage.recent
     outage.observe(time.monotonic() + rest + given["LEASE_SECONDS"])

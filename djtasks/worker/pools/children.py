@@ -49,7 +49,6 @@ class ChildPool(Pool):
             self._start_child(self.slots_per_child)
 
     def pids(self) -> list[int]:
-        """Return the process ids of the children."""
         return [child.popen.pid for child in self._children]
 
     def idle(self) -> int:
@@ -89,7 +88,8 @@ class ChildPool(Pool):
         return False
 
     def wait(self, timeout: float) -> list[Event]:
-        self._replace()
+        if not self._closing and time.monotonic() >= self._next_start:
+            self.start()
         self._watch()
         for key, mask in self._selector.select(0 if self._events else timeout):
             if key.data is None:
@@ -133,10 +133,6 @@ class ChildPool(Pool):
                 # One that cannot even start must not be started in a tight loop.
                 self._next_start = time.monotonic() + RESTART_SECONDS
 
-    def _replace(self) -> None:
-        if not self._closing and time.monotonic() >= self._next_start:
-            self.start()
-
     def _start_child(self, slots: int) -> None:
         child = Process(slots, self.holder, self.max_tasks, self.max_memory)
         self._children.append(child)
@@ -153,9 +149,7 @@ class ChildPool(Pool):
 
     def abandon(self, token: Token) -> None:
         child = self._child_of(token)
-        if child is None:
-            return
-        if child.slots == 1 and next(iter(child.window)) == token:
+        if child and child.slots == 1 and next(iter(child.window)) == token:
             child.popen.kill()
 
     def warn(self) -> None:

@@ -1,0 +1,113 @@
+"""Where outcomes are written down: one transaction at a time, also across outages of the database."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import Error
+
+from djtasks import signals
+from djtasks.broker.recover import recover
+from djtasks.broker.settle import settle
+from djtasks.broker.vendors import Exchange, Vendor
+from djtasks.conf import settings
+from djtasks.domain import payloads
+from djtasks.domain.messages import Demand, Reservation, Supply, Token
+from djtasks.domain.outcomes import Failure, Settlement
+from djtasks.tasks import registry
+from djtasks.worker import judge
+from djtasks.worker.execution import Holder
+from djtasks.worker.holdings import Holdings
+from djtasks.worker.pace import Outage
+from djtasks.worker.pools.base import Pool
+
+logger = logging.getLogger("djtasks.worker")
+
+
+class Ledger:
+    """Settles what is pending, and tells those who wait for it what was written."""
+
+    def __init__(self, vendor: Vendor, pool: Pool, holder: Holder, holdings: Holdings) -> None:
+        self.vendor = vendor
+        self.pool = pool
+        self.holder = holder
+        self.holdings = holdings
+        self.outage = Outage(settings.LEASE_SECONDS)
+        self._confirming: set[Token] = set()
+
+    def exchange(self, begin: list[tuple[Token, bool]], demand: Demand | None) -> Exchange | None:
+        """Settle all that is pending, begin and reserve, in one transaction; None while the database is not there.
+
+        After an outage it first learns what the last transaction had done, and reserves nothing but what it adopts.
+        """
+        adopted: list[Reservation] = []
+        try:
+            if self.outage.lasts:
+                adopted, demand = self._recover(), None
+            settlements = list(self.holdings.pending.values())
+            done = settle(
+                self.vendor,
+                settlements,
+                begin,
+                demand,
+                hostname=self.holder.hostname,
+                retention=settings.result_expires_seconds,
+            )
+        except Error as error:
+            self._disconnect(error)
+            return None
+        if self.outage.over():
+            logger.warning("the database is back")
+        for settlement in settlements:
+            self._conclude(settlement, settlement.token in done.settled)
+        return done._replace(supply=Supply(adopted)) if adopted else done
+
+    def _conclude(self, settlement: Settlement, written: bool) -> None:
+        held = self.holdings.forget(settlement.token)
+        self.confirm(settlement.token, written)
+        if held and not written:
+            warn_of_loss(held.message)
+        elif held and settlement.started_at is None and isinstance(settlement.outcome, Failure):
+            _announce_failure(held.message, settlement.outcome)
+
+    def promise(self, token: Token) -> None:
+        """Remember that a run waits to hear of its settlement."""
+        self._confirming.add(token)
+
+    def confirm(self, token: Token, written: bool) -> None:
+        """Tell a run that waits for it whether its outcome was written."""
+        if token in self._confirming:
+            self._confirming.discard(token)
+            self.pool.settled(token, written)
+
+    def _disconnect(self, error: Error) -> None:
+        """Keep everything, and try again by and by: the database may be gone for any length of time."""
+        if self.outage.begin():
+            logger.error("the database is not there: %s", payloads.printable(str(error).strip(), 500))
+        try:
+            self.vendor.connection.close()
+        except Error:
+            logger.debug("the broken connection could not be closed", exc_info=True)
+
+    def _recover(self) -> list[Reservation]:
+        """Learn what the lost transaction had done before its answer was lost."""
+        found = recover(self.vendor, self.holder.worker_id, list(self.holdings.held), settings.LEASE_SECONDS)
+        for token in found.written & self.holdings.pending.keys():
+            self.holdings.forget(token)
+            self.confirm(token, True)
+        return found.adopted
+
+
+def warn_of_loss(message: Reservation) -> None:
+    """Say in the log that a message is not ours any more."""
+    logger.warning("lease lost: %s[%s] delivery %d", message.task, message.id, message.deliveries)
+
+
+def _announce_failure(message: Reservation, outcome: Failure) -> None:
+    """Tell listeners of a failure that no body lived to tell."""
+    task = registry.find(message.task)
+    if task is not None:
+        error = judge.reason_of(outcome)
+        signals.send(
+            signals.task_failure, task, task_id=message.id, exception=error, args=None, kwargs=None, einfo=None
+        )

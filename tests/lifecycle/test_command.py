@@ -1,0 +1,115 @@
+"""The command line of ``runworker``: WORK-12, ROUTE-3, H of the interface."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from django.core.management import execute_from_command_line
+
+from djtasks import __version__
+from djtasks.models import Worker
+from tests.helpers import Diary, all_settled, drain, messages, running_worker, settled, wait_until
+from tests.tasks import add, fail_twice, note
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads", "solo"])
+def test_burst_ends_when_nothing_is_ready(diary: Diary, pool: str) -> None:
+    handles = [note.delay(diary.path, "now") for _ in range(30)] + [fail_twice.delay()]
+    later = note.apply_async((diary.path, "later"), countdown=600)
+    drain(f"--pool={pool}")
+    assert {result.state for result in all_settled(handles)} == {"SUCCESS"}
+    assert [str(message.pk) for message in messages()] == [later.id]
+
+
+def test_burst_of_an_empty_queue_ends() -> None:
+    drain()
+
+
+def test_banner_says_what_is_started() -> None:
+    with running_worker("-Q", "mail,audio", "-n", "one@%h", concurrency=3) as worker:
+        worker.logs("tests.tasks.add_late")
+        row = wait_until(Worker.objects.first)
+        assert (row.pid, row.slots, row.pool, row.queues) == (worker.pid, 3, "processes", ["mail", "audio"])
+        assert worker.stop() == 0
+    banner = worker.log
+    assert banner.startswith(f"djtasks {__version__} worker one@")
+    for part in (rf"\(pid {worker.pid}\)", r"queues +mail, audio\n", r"pool +processes, 3 at a time", r"tests\.tasks\.add\n"):
+        assert re.search(part, banner), part
+
+
+@pytest.mark.parametrize(
+    ("arguments", "served"),
+    [
+        (["-Q", "mail"], {"mail"}),
+        (["--queues=mail,audio"], {"mail", "audio"}),
+        (["-X", "mail"], {"audio", "default"}),
+        (["--exclude-queues=mail,audio"], {"default"}),
+        ([], {"mail", "audio", "default"}),
+    ],
+)
+def test_worker_serves_its_queues(diary: Diary, arguments: list[str], served: set[str]) -> None:
+    """ROUTE-3."""
+    for queue in ("mail", "audio", "default"):
+        note.apply_async((diary.path, queue), queue=queue)
+    drain("--pool=solo", *arguments)
+    assert set(diary.counts()) == served
+
+
+def test_settings_say_what_the_command_line_does_not(diary: Diary) -> None:
+    note.apply_async((diary.path, "mail"), queue="mail")
+    note.apply_async((diary.path, "audio"), queue="audio")
+    worker = drain(concurrency=None, WORKER_POOL="solo", WORKER_QUEUES=["mail"])
+    assert set(diary.counts()) == {"mail"} and re.search("pool +solo", worker.log)
+    drain("-P", "threads", "-Q", "audio", WORKER_POOL="solo", WORKER_QUEUES=["mail"])
+    assert set(diary.counts()) == {"mail", "audio"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-c", "0"], "'0' is not a whole number from 1"),
+        (["-c", "two"], "'two' is not a whole number from 1"),
+        (["-P", "gevent"], "there is no pool 'gevent'; there are processes, threads, solo"),
+        (["-Q", ""], "name at least one queue"),
+        (["-Q", ","], "name at least one queue"),
+        (["-Q", "a b"], "a b"),
+        (["-Q", "x" * 300], "queue"),
+        (["-Q", "a", "-X", "b"], "give either --queues or --exclude-queues, not both"),
+        (["--grace", "-1"], "'-1' is not a number of seconds"),
+        (["--grace", "nan"], "'nan' is not a number of seconds"),
+        (["-l", "loud"], "loud"),
+        (["--max-tasks-per-child", "0"], "'0' is not a whole number from 1"),
+        (["--max-memory-per-child", "much"], "'much' is not a whole number from 1"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_wrong_usage_ends_with_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        execute_from_command_line(["manage.py", "runworker", *arguments])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_wrong_setting_ends_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with running_worker(WORKER_POOL="gevent") as worker:
+        assert worker.wait() == 1
+    assert "WORKER_POOL" in worker.log and "Traceback" not in worker.log
+
+
+def test_tables_that_are_not_there_end_it_with_a_sentence(tmp_path: os.PathLike[str]) -> None:
+    """E12."""
+    with running_worker(url=f"sqlite:///{tmp_path}/empty.sqlite3") as worker:
+        assert worker.wait() == 1
+    assert "run manage.py migrate first" in worker.log and "Traceback" not in worker.log
+
+
+def test_prefork_is_another_name_of_processes() -> None:
+    handle = add.delay(1, 2)
+    worker = drain("--pool=prefork")
+    assert settled(handle).value == 3 and re.search("pool +processes", worker.log)

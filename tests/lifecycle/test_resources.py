@@ -1,0 +1,114 @@
+"""What processes have and keep: A10, A13, F25, WORK-2."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+from django.db import connection
+
+from djtasks import enqueue_many
+from tests.helpers import Diary, WorkerProcess, all_settled, messages, results, running_worker, settled, wait_until
+from tests.tasks import add, add_late, grow, hold_connected, note, note_late
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sockets(pid: int) -> set[str]:
+    """Return the sockets that a process has open."""
+    found = set()
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{number}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("pool", ["processes", "threads"])
+def test_no_socket_is_shared(diary: Diary, pool: str) -> None:
+    """A10: each process has its own connections and inherits none, also one that was started later."""
+    handles = [hold_connected.delay(diary.path, f"body {number}", diary.gate) for number in range(3)]
+    with running_worker(f"--pool={pool}", "--max-tasks-per-child=2", concurrency=3) as worker:
+        all_settled([note.delay(diary.path, "note") for _ in range(0)])
+        for number in range(3):
+            diary.until(f"body {number}")
+        open_sockets = [socket for pid in worker.tree() for socket in sockets(pid)]
+        assert len(open_sockets) == len(set(open_sockets))
+        diary.open_gate()
+        backends = [result.value for result in all_settled(handles)]
+        assert len(set(backends)) == 3
+        assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads"])
+def test_pool_processes_are_replaced_after_so_many_tasks(diary: Diary, pool: str) -> None:
+    """A13, WORK-2: and nothing that they held is dropped."""
+    handles = []
+    for number in range(50):
+        handles += [note.delay(diary.path, f"early {number}"), note_late.delay(diary.path, f"late {number}")]
+    with running_worker(f"--pool={pool}", "--max-tasks-per-child=15", LEASE_SECONDS=60) as worker:
+        for result in all_settled(handles):
+            assert (result.state, result.losses) == ("SUCCESS", 0)
+        assert "lost" not in worker.log
+        assert worker.stop() == 0
+    assert set(diary.counts().values()) == {1}
+    assert len({pid for _, pid in diary.lines()}) >= 100 // 15
+
+
+def test_pool_processes_that_have_grown_are_replaced(diary: Diary) -> None:
+    """A13, WORK-2: after the task that made them grow."""
+    handles = [grow.delay(diary.path, f"body {number}", 150) for number in range(6)]
+    with running_worker("--max-memory-per-child=200000", LEASE_SECONDS=60) as worker:
+        assert {(result.state, result.losses) for result in all_settled(handles)} == {("SUCCESS", 0)}
+        wait_until(lambda: len(worker.children()) == 2)
+        assert worker.stop() == 0
+    pids = [pid for _, pid in diary.lines()]
+    assert len(set(pids)) == len(pids) == 6
+
+
+def usage(worker: WorkerProcess) -> dict[str, list[int]]:
+    """Return the files, threads and memory (in MiB) of each process of the tree, and its connections."""
+    tree = [psutil.Process(pid) for pid in worker.tree()]
+    found = {
+        "files": [process.num_fds() for process in tree],
+        "threads": [process.num_threads() for process in tree],
+        "memory": [process.memory_info().rss // 2**20 for process in tree],
+        "connections": [0],
+    }
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            found["connections"] = list(cursor.fetchone())
+    return found
+
+
+def keep_busy(count: int) -> None:
+    """Have so many tasks run, of which the last ones are late."""
+    for start in range(0, count, 1000):
+        task = add if start < count / 2 else add_late
+        last = enqueue_many([(task, (number, 1)) for number in range(min(1000, count - start))])[-1]
+        settled(last, timeout=120)
+    wait_until(lambda: not messages().exists(), timeout=120)
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads"])
+@pytest.mark.parametrize("count", [4000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_many_tasks_leave_nothing_behind(count: int, pool: str) -> None:
+    """A13, F25: files, threads and connections are as before, memory is 10 MB more at most."""
+    with running_worker(f"--pool={pool}", "--loglevel=warning") as worker:
+        keep_busy(1000)
+        before = usage(worker)
+        keep_busy(count)
+        # Between two beats there may be a moment's connection more.
+        wait_until(lambda: {**usage(worker), "memory": 0} == {**before, "memory": 0}, what=(before, usage(worker)))
+        grown = [after - first for after, first in zip(usage(worker)["memory"], before["memory"], strict=True)]
+        assert max(grown) <= 10
+        assert worker.stop() == 0
+    assert results().count() == 1000 + count
