@@ -17,9 +17,10 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
+from django.dispatch import receiver
 from django.utils import timezone, translation
 
-from djtasks import Task, shared_task
+from djtasks import Task, shared_task, signals
 
 LONGEST_HOLD = 60.0
 VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="clean")
@@ -106,6 +107,16 @@ def note_when_stopping(self, diary: str, word: str) -> None:
     write(diary, word)
     deadline = time.monotonic() + LONGEST_HOLD
     while not self.request.stopping and time.monotonic() < deadline:
+        time.sleep(0.01)
+    write(diary, f"{word} was told")
+
+
+@shared_task(bind=True, acks_late=True)
+def note_when_lost(self, diary: str, word: str) -> None:
+    """Run until the message is somebody else's."""
+    write(diary, word)
+    deadline = time.monotonic() + LONGEST_HOLD
+    while not self.request.lost and time.monotonic() < deadline:
         time.sleep(0.01)
     write(diary, f"{word} was told")
 
@@ -289,3 +300,21 @@ def look_around() -> list[Any]:
     Group.objects.count()
     facts = [connection.in_atomic_block, connection.get_autocommit()]
     return [*facts, translation.get_language(), timezone.get_current_timezone_name(), VARIABLE.get()]
+
+
+# What the supervisor tells of messages that never ran
+
+
+if heard := os.environ.get("DJTASKS_TEST_DIARY"):
+
+    @receiver(signals.task_revoked, weak=False)
+    def note_revoked(expired: bool, **facts: Any) -> None:
+        write(heard, f"revoked {expired}")
+
+    @receiver(signals.task_unknown, weak=False)
+    def note_unknown(name: str, **facts: Any) -> None:
+        write(heard, f"unknown {name}")
+
+    @receiver(signals.task_failure, weak=False)
+    def note_failure(exception: BaseException, **facts: Any) -> None:
+        write(heard, f"failed {type(exception).__name__}")

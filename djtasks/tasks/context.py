@@ -12,6 +12,8 @@ from djtasks.domain import payloads
 from djtasks.exceptions import DecodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from djtasks.domain.messages import NewMessage, Reservation
     from djtasks.exceptions import Retry
     from djtasks.tasks.definition import Definition
@@ -47,7 +49,7 @@ class Request:
     started_at: datetime | None = None
     pending_retry: Retry | None = None
     stop_event: threading.Event | None = None
-    lost_event: threading.Event | None = None
+    lost_tokens: Collection[tuple[str | None, int]] = ()
 
     @property
     def redelivered(self) -> bool:
@@ -77,7 +79,7 @@ class Request:
     @property
     def lost(self) -> bool:
         """True once the message is known to be no longer this run's own."""
-        return self.lost_event is not None and self.lost_event.is_set()
+        return (self.id, self.deliveries) in self.lost_tokens
 
     def get(self, name: str, default: Any = None) -> Any:
         """Read a field by name, as Celery's context allows."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from djtasks.domain import outcomes
-from djtasks.domain.messages import Reservation
+from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import Outcome
 from djtasks.exceptions import TaskRevokedError
 from djtasks.tasks import attempt, registry
@@ -31,6 +31,7 @@ class Holder:
     hostname: str
     clock: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
+    lost: set[Token] = field(default_factory=set)
 
     def now(self) -> float:
         """Read the database's clock, in seconds since the epoch."""
@@ -71,7 +72,7 @@ def _read(message: Reservation, task: Task, request: Request, holder: Holder) ->
     # A message that is due from the start has no eta.
     request.eta = None if message.due_at == message.enqueued_at else moment_of(message.due_at)
     request.expires = moment_of(message.expires_at)
-    request.stop_event = holder.stopping
+    request.stop_event, request.lost_tokens = holder.stopping, holder.lost
 
 
 def _run(task: Task, request: Request, holder: Holder) -> Run:

@@ -9,7 +9,7 @@ from typing import Any
 from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.messages import Reservation
-from djtasks.domain.outcomes import Failure, Outcome, Released
+from djtasks.domain.outcomes import Failure, Outcome, Released, Revoked
 from djtasks.domain.retries import redelivery_delay, unknown_task_delay
 from djtasks.exceptions import DecodeError, NotRegistered, WorkerLostError
 from djtasks.tasks import registry
@@ -121,3 +121,8 @@ def request_for(message: Reservation, holder: Holder) -> Request:
 def reason_of(outcome: Failure) -> WorkerLostError:
     """Read the loss out of its record, for those who are told of it."""
     return WorkerLostError(json.loads(outcome.error)["message"])
+
+
+def has_expired(outcome: Revoked) -> bool:
+    """Say whether a message was refused because it came too late (CALL-4)."""
+    return bool(json.loads(outcome.error)["reason"] == "expired")

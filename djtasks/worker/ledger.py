@@ -13,7 +13,7 @@ from djtasks.broker.vendors import Exchange, Vendor
 from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.messages import Demand, Reservation, Supply, Token
-from djtasks.domain.outcomes import Failure, Settlement
+from djtasks.domain.outcomes import Failure, Outcome, Revoked, Settlement
 from djtasks.tasks import registry
 from djtasks.worker import judge
 from djtasks.worker.execution import Holder
@@ -67,8 +67,8 @@ class Ledger:
         self.confirm(settlement.token, written)
         if held and not written:
             warn_of_loss(held.message)
-        elif held and settlement.started_at is None and isinstance(settlement.outcome, Failure):
-            _announce_failure(held.message, settlement.outcome)
+        elif held and settlement.started_at is None:
+            _announce(held.message, settlement.outcome)
 
     def promise(self, token: Token) -> None:
         """Remember that a run waits to hear of its settlement."""
@@ -103,11 +103,14 @@ def warn_of_loss(message: Reservation) -> None:
     logger.warning("lease lost: %s[%s] delivery %d", message.task, message.id, message.deliveries)
 
 
-def _announce_failure(message: Reservation, outcome: Failure) -> None:
-    """Tell listeners of a failure that no body lived to tell."""
+def _announce(message: Reservation, outcome: Outcome) -> None:
+    """Tell listeners of an end that no body lived to tell."""
     task = registry.find(message.task)
-    if task is not None:
-        error = judge.reason_of(outcome)
-        signals.send(
-            signals.task_failure, task, task_id=message.id, exception=error, args=None, kwargs=None, einfo=None
-        )
+    match outcome:
+        case Failure() if task is not None:
+            facts = {"exception": judge.reason_of(outcome), "args": None, "kwargs": None, "einfo": None}
+            signals.send(signals.task_failure, task, task=task, task_id=message.id, **facts)
+        case Failure():
+            signals.send(signals.task_unknown, None, name=message.task, id=message.id)
+        case Revoked():
+            signals.send(signals.task_revoked, task, task_id=message.id, expired=judge.has_expired(outcome))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from djtasks.domain.messages import Reservation
+from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import to_wire
 from djtasks.worker.execution import Holder, Run, execute
 from djtasks.worker.wire import Channel
@@ -66,6 +66,8 @@ class Child:
                     message_id, deliveries, written = rest
                     if waiting := self.confirmations.get((message_id, deliveries)):
                         waiting.put(written)
+                case "lost":
+                    self.holder.lost.add(Token(*rest))
                 case "stopping":
                     self.holder.stopping.set()
                 case "stop":
@@ -87,7 +89,12 @@ class Child:
 
     def _serve(self) -> None:
         while (message := self.inbox.get()) is not None:
-            self._execute(message)
+            token = Token(*message[:2])
+            if token in self.holder.lost:
+                self.channel.send("returned", [token])
+            else:
+                self._execute(message)
+            self.holder.lost.discard(token)
 
     def _execute(self, fields: list[Any]) -> None:
         message = Reservation._make(fields)

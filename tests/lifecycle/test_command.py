@@ -36,8 +36,13 @@ def test_banner_says_what_is_started() -> None:
         assert (row.pid, row.slots, row.pool, row.queues) == (worker.pid, 3, "processes", ["mail", "audio"])
         assert worker.stop() == 0
     banner = worker.log
-    assert banner.startswith(f"djtasks {__version__} worker one@")
-    for part in (rf"\(pid {worker.pid}\)", r"queues +mail, audio\n", r"pool +processes, 3 at a time", r"tests\.tasks\.add\n"):
+    for part in (
+        rf"djtasks {re.escape(__version__)} worker one@",
+        rf"\(pid {worker.pid}\)",
+        r"queues +mail, audio\n",
+        r"pool +processes, 3 at a time",
+        r"tests\.tasks\.add\n",
+    ):
         assert re.search(part, banner), part
 
 
@@ -87,19 +92,17 @@ def test_settings_say_what_the_command_line_does_not(diary: Diary) -> None:
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
-def test_wrong_usage_ends_with_status_2(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
+def test_wrong_usage_ends_with_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     with pytest.raises(SystemExit) as ended:
         execute_from_command_line(["manage.py", "runworker", *arguments])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_wrong_setting_ends_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_setting_ends_it_with_a_sentence() -> None:
     with running_worker(WORKER_POOL="gevent") as worker:
         assert worker.wait() == 1
-    assert "WORKER_POOL" in worker.log and "Traceback" not in worker.log
+    assert "DJTASKS['WORKER_POOL'] = 'gevent': expected one of 'processes', 'threads'" in worker.log
 
 
 def test_tables_that_are_not_there_end_it_with_a_sentence(tmp_path: os.PathLike[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -34,9 +35,12 @@ def sockets(pid: int) -> set[str]:
 @pytest.mark.parametrize("pool", ["processes", "threads"])
 def test_no_socket_is_shared(diary: Diary, pool: str) -> None:
     """A10: each process has its own connections and inherits none, also one that was started later."""
-    handles = [hold_connected.delay(diary.path, f"body {number}", diary.gate) for number in range(3)]
-    with running_worker(f"--pool={pool}", "--max-tasks-per-child=2", concurrency=3) as worker:
-        all_settled([note.delay(diary.path, "note") for _ in range(0)])
+    with running_worker(f"--pool={pool}", concurrency=3) as worker:
+        all_settled([note.delay(diary.path, "before")])
+        first = worker.children()
+        os.kill(first[0], signal.SIGKILL)
+        wait_until(lambda: len(worker.children()) == len(first) and worker.children() != first)
+        handles = [hold_connected.delay(diary.path, f"body {number}", diary.gate) for number in range(3)]
         for number in range(3):
             diary.until(f"body {number}")
         open_sockets = [socket for pid in worker.tree() for socket in sockets(pid)]

@@ -6,10 +6,12 @@ import os
 import signal
 
 import pytest
+from django.db.models import F
 
+from djtasks import send_task
 from djtasks.models import Worker
 from tests.helpers import Diary, messages, running_worker, settled, wait_until, why
-from tests.tasks import hog, hold, hold_hooked, note
+from tests.tasks import die, hog, hold, hold_hooked, note, note_when_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,3 +97,24 @@ def lapsed() -> int:
     from djtasks.broker.vendors import shared_vendor
 
     return int(messages().filter(leased_until__lt=shared_vendor().now()).count())
+
+
+def test_body_in_a_thread_can_see_that_its_message_is_lost(diary: Diary) -> None:
+    """A5: a process is ended, but a thread can only be told."""
+    handle = note_when_lost.delay(diary.path, "body")
+    with running_worker("--pool=threads") as worker:
+        diary.until("body")
+        messages().filter(pk=handle.id).update(deliveries=F("deliveries") + 1, leased_until=None, due_at=None)
+        diary.until("body was told")
+        worker.logs("lease lost")
+    assert messages().get(pk=handle.id).deliveries == 2
+
+
+def test_listeners_hear_of_messages_that_never_ran(diary: Diary) -> None:
+    """CALL-4, CALL-8, A4: expired, unknown, and lost with its worker."""
+    note.apply_async((diary.path, "late"), expires=-1)
+    send_task("tests.tasks.nobody")
+    die.delay()
+    with running_worker(UNKNOWN_TASK_GRACE=0, environment={"DJTASKS_TEST_DIARY": diary.path}):
+        diary.until("revoked True"), diary.until("unknown tests.tasks.nobody")
+        diary.until("failed WorkerLostError")

@@ -151,6 +151,8 @@ class ChildPool(Pool):
         child = self._child_of(token)
         if child and child.slots == 1 and next(iter(child.window)) == token:
             child.popen.kill()
+        elif child:
+            child.tell("lost", *token)
 
     def warn(self) -> None:
         self._closing = True
