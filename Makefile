@@ -35,13 +35,13 @@ types: $(VENV)/dev
 
 check: lint types test
 
-bench: $(VENV)/dev
+bench: $(VENV)/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 venv: $(VENV)/dev
 
 # One stamp for each extra: installed again only when what is to be installed has changed.
-$(VENV)/example $(VENV)/test $(VENV)/dev: setup.cfg pyproject.toml | $(VENV)/pyvenv.cfg
+$(VENV)/example $(VENV)/test $(VENV)/dev $(VENV)/bench: setup.cfg pyproject.toml | $(VENV)/pyvenv.cfg
 	@echo "== installing djtasks[$(@F)] into $(VENV)"
 	@$(INSTALL) --editable ".[$(@F)]"
 	@touch $@

@@ -115,7 +115,7 @@ class WorkerProcess:
     """A ``runworker`` in processes of its own."""
 
     def __init__(self, arguments: Collection[str], environment: Mapping[str, str]) -> None:
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker runs
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "django", "runworker", *arguments],
             env={**os.environ, **environment},

@@ -6,7 +6,8 @@ import json
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from django.db import DatabaseError
 
@@ -31,18 +32,13 @@ def settle(
     """Settle, begin and reserve in one transaction.
 
     What is no longer its holder's own is not in the answer, and nothing is written for it. Deadlocks and the like are
-    tried again; an outcome that the database refuses becomes a Failure that says so. A lost connection is raised.
+    tried again; an outcome that the database refuses becomes a Failure that says so. Every other error is raised.
     """
-
-    def exchange(
-        settlements: Sequence[Settlement], begin: Sequence[tuple[Token, bool]], demand: Demand | None
-    ) -> Exchange:
-        return _patiently(vendor, settlements, begin, demand, hostname, retention)
-
+    exchange = partial(_patiently, vendor, partial(vendor.exchange, hostname=hostname, retention=retention))
     try:
         return exchange(settlements, begin, demand)
     except DatabaseError as error:
-        if vendor.is_disconnected(error) or not settlements:
+        if not settlements or not vendor.is_refusal(error):
             raise
         logger.warning("settling one by one after %s", payloads.printable(str(error), 500))
     settled: set[Token] = set()
@@ -50,25 +46,24 @@ def settle(
         try:
             settled |= exchange([settlement], (), None).settled
         except DatabaseError as error:
-            if vendor.is_disconnected(error):
+            if not vendor.is_refusal(error):
                 raise
             settled |= exchange([_refused(settlement, error)], (), None).settled
-    last = exchange((), begin, demand) if begin or demand else Exchange(set(), set(), Supply([]))
-    return Exchange(settled, last.begun, last.supply)
+    rest = exchange((), begin, demand) if begin or demand else Exchange(set(), set(), Supply([]))
+    return rest._replace(settled=settled)
 
 
 def _patiently(
     vendor: Vendor,
+    exchange: Callable[..., Exchange],
     settlements: Sequence[Settlement],
     begin: Sequence[tuple[Token, bool]],
     demand: Demand | None,
-    hostname: str,
-    retention: float | None,
 ) -> Exchange:
     attempts = 0
     while True:
         try:
-            return vendor.exchange(settlements, begin, demand, hostname=hostname, retention=retention)
+            return exchange(settlements, begin, demand)
         except DatabaseError as error:
             attempts += 1
             if attempts == ATTEMPTS or not vendor.is_transient(error):

@@ -20,7 +20,7 @@ from tests.tasks import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("pool", ["processes", "threads", "solo"])
+@pytest.mark.parametrize("pool", ["processes", "threads"])
 def test_no_exception_ends_a_worker(pool: str) -> None:
     """E8, E7: each is recorded as FAILURE, also when it comes with a retry."""
     raised = {name: (raise_nasty.delay(name), retry_for_nasty.delay(name)) for name in NASTIES}
@@ -40,7 +40,7 @@ def test_arguments_that_no_longer_fit_are_a_failure() -> None:
     handles = [add.delay(1, 2), add.delay(1, 2)]
     messages().filter(pk=handles[0].id).update(args=[1, 2, 3])
     messages().filter(pk=handles[1].id).update(args=[], kwargs={"x": 1, "z": 2})
-    with running_worker():
+    with running_worker("--pool=solo"):
         for result in all_settled(handles):
             assert (why(result), result.retries) == ("TypeError", 0)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from djtasks import Task
 from djtasks.models import Result, Worker
 from tests.helpers import Diary, all_settled, is_running, messages, running_worker, settled, wait_until, why
 from tests.tasks import hog_late, hold, hold_late, note, note_late
@@ -28,7 +29,7 @@ def test_messages_of_a_killed_worker_are_dealt_with_by_another(diary: Diary, poo
     early, late = hold.delay(diary.path, "early", diary.gate), hold_late.delay(diary.path, "late", diary.gate)
     with running_worker(f"--pool={pool}") as first:
         diary.until("early"), diary.until("late")
-        with running_worker(f"--pool={pool}"):
+        with running_worker("--pool=solo"):
             first.kill()
             diary.open_gate()
             lost, again = settled(early), settled(late)
@@ -44,7 +45,7 @@ def test_messages_reserved_ahead_are_not_suspects_for_long(diary: Diary) -> None
     quick = [note_late.delay(diary.path, "quick") for _ in range(300)]
     with running_worker(concurrency=1) as first:
         all_settled(quick)
-        held = hold_late.apply_async((diary.path, "hold", diary.gate), priority=1)
+        held = hold_late.delay(diary.path, "hold", diary.gate)
         ahead = [note_late.delay(diary.path, f"ahead {number}") for number in range(50)]
         diary.until("hold")
         first.kill()
@@ -58,11 +59,11 @@ def test_messages_reserved_ahead_are_not_suspects_for_long(diary: Diary) -> None
 def test_restart_under_the_same_name_adopts_nothing(diary: Diary) -> None:
     """A11: the lease of the dead one runs out first."""
     late = hold_late.delay(diary.path, "late", diary.gate)
-    with running_worker("--hostname=pod-0", LEASE_SECONDS=3) as first:
+    with running_worker("--pool=solo", "--hostname=pod-0", LEASE_SECONDS=3) as first:
         diary.until("late")
         first.kill()
     diary.open_gate()
-    with running_worker("--hostname=pod-0", LEASE_SECONDS=3):
+    with running_worker("--pool=solo", "--hostname=pod-0", LEASE_SECONDS=3):
         again = settled(late)
     assert (again.state, again.deliveries) == ("SUCCESS", 2)
     assert until_begun_anew(again) >= 0
@@ -86,18 +87,17 @@ def test_work_goes_on_without_the_rows_of_workers(diary: Diary) -> None:
 def test_what_a_worker_without_a_row_held_is_received_again(diary: Diary) -> None:
     """A12: a dead worker is known by the leases on its messages and by nothing else."""
     late = hold_late.delay(diary.path, "late", diary.gate)
-    with running_worker(LEASE_SECONDS=1) as first:
+    with running_worker("--pool=solo", LEASE_SECONDS=1) as first:
         diary.until("late")
         first.kill()
     Worker.objects.all().delete()
     diary.open_gate()
-    with running_worker():
+    with running_worker("--pool=solo"):
         assert settled(late).state == "SUCCESS"
 
 
-@pytest.mark.parametrize("task", [hold_late, hog_late], ids=["waiting", "spinning in C"])
-@pytest.mark.parametrize("pool", ["processes", "threads"])
-def test_children_end_with_their_supervisor(diary: Diary, pool: str, task) -> None:
+@pytest.mark.parametrize(("pool", "task"), [("processes", hold_late), ("processes", hog_late), ("threads", hog_late)])
+def test_children_end_with_their_supervisor(diary: Diary, pool: str, task: Task) -> None:
     """A3: also where a body holds the interpreter and nothing in it could run."""
     task.delay(diary.path, "late", 30 if task is hog_late else diary.gate)
     with running_worker(f"--pool={pool}") as worker:

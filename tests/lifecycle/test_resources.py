@@ -55,26 +55,26 @@ def test_no_socket_is_shared(diary: Diary, pool: str) -> None:
 def test_pool_processes_are_replaced_after_so_many_tasks(diary: Diary, pool: str) -> None:
     """A13, WORK-2: and nothing that they held is dropped."""
     handles = []
-    for number in range(50):
+    for number in range(30):
         handles += [note.delay(diary.path, f"early {number}"), note_late.delay(diary.path, f"late {number}")]
-    with running_worker(f"--pool={pool}", "--max-tasks-per-child=15", LEASE_SECONDS=60) as worker:
+    with running_worker(f"--pool={pool}", "--max-tasks-per-child=9", LEASE_SECONDS=60) as worker:
         for result in all_settled(handles):
             assert (result.state, result.losses) == ("SUCCESS", 0)
-        assert "lost" not in worker.log
+        assert "is lost" not in worker.log and "lease lost" not in worker.log
         assert worker.stop() == 0
     assert set(diary.counts().values()) == {1}
-    assert len({pid for _, pid in diary.lines()}) >= 100 // 15
+    assert len({pid for _, pid in diary.lines()}) >= 60 // 9
 
 
 def test_pool_processes_that_have_grown_are_replaced(diary: Diary) -> None:
     """A13, WORK-2: after the task that made them grow."""
-    handles = [grow.delay(diary.path, f"body {number}", 150) for number in range(6)]
+    handles = [grow.delay(diary.path, f"body {number}", 150) for number in range(4)]
     with running_worker("--max-memory-per-child=200000", LEASE_SECONDS=60) as worker:
         assert {(result.state, result.losses) for result in all_settled(handles)} == {("SUCCESS", 0)}
         wait_until(lambda: len(worker.children()) == 2)
         assert worker.stop() == 0
     pids = [pid for _, pid in diary.lines()]
-    assert len(set(pids)) == len(pids) == 6
+    assert len(set(pids)) == len(pids) == 4
 
 
 def usage(worker: WorkerProcess) -> dict[str, list[int]]:
@@ -103,7 +103,7 @@ def keep_busy(count: int) -> None:
 
 
 @pytest.mark.parametrize("pool", ["processes", "threads"])
-@pytest.mark.parametrize("count", [4000, pytest.param(100_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [2500, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_many_tasks_leave_nothing_behind(count: int, pool: str) -> None:
     """A13, F25: files, threads and connections are as before, memory is 10 MB more at most."""
     with running_worker(f"--pool={pool}", "--loglevel=warning") as worker:

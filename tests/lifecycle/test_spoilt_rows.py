@@ -108,7 +108,7 @@ def test_moments_without_end_harm_nobody(diary: Diary) -> None:
         spoil({"started_at": "-infinity"}),
         spoil({"expires_at": "-infinity"}),
     ]
-    with running_worker("-l", "debug", LEASE_SECONDS=60, UNKNOWN_TASK_GRACE=0) as worker:
+    with running_worker(concurrency=1, LEASE_SECONDS=60, UNKNOWN_TASK_GRACE=0) as worker:
         assert settled(note.delay(diary.path, "innocent")).state == "SUCCESS"
         wait_until(lambda: not messages().exclude(task="nobody.knows").exists())
         assert worker.stop() == 0
@@ -132,11 +132,11 @@ def test_columns_without_types_harm_nobody(diary: Diary) -> None:
 def test_unknown_task_waits_for_a_worker_that_knows_it(diary: Diary) -> None:
     """E9: an old worker leaves it alone, and takes nothing from its deliveries."""
     handle = send_task("tests.newer.note", [diary.path, "word"])
-    with running_worker() as old:
+    with running_worker("--pool=solo") as old:
         old.logs("tests.newer.note")
         wait_until(lambda: messages().filter(pk=handle.id, leased_until=None, deliveries=1, losses=0).exists())
         newer = {"PYTHONPATH": newer_code(diary), "DJANGO_SETTINGS_MODULE": "newer_settings"}
-        with running_worker(environment=newer):
+        with running_worker("--pool=solo", environment=newer):
             assert settled(handle).state == "SUCCESS"
     assert diary.counts() == {"word": 1}
 
@@ -159,7 +159,7 @@ def newer_code(diary: Diary) -> str:
 
 def test_unknown_task_ends_when_its_grace_is_over() -> None:
     """E9, CALL-8: as a failure that can be enqueued again, with its arguments."""
-    with running_worker(UNKNOWN_TASK_GRACE=1.5):
+    with running_worker("--pool=solo", UNKNOWN_TASK_GRACE=1.5):
         settled(add.delay(1, 2))
         result = settled(send_task("tests.newer.note", ["a"], {"b": 1}))
     assert (why(result), result.args, result.kwargs, result.losses) == ("NotRegistered", ["a"], {"b": 1}, 0)

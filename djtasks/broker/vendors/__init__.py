@@ -7,7 +7,8 @@ from importlib import import_module
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from djtasks.broker.vendors.base import Exchange, Listener, Recovered, Renewed, Vendor
+from djtasks.broker.vendors.answers import Exchange, Recovered, Renewed
+from djtasks.broker.vendors.base import Listener, Vendor
 from djtasks.conf import settings
 
 __all__ = ["Exchange", "Listener", "Recovered", "Renewed", "Vendor", "private_vendor", "shared_vendor", "vendor_for"]
@@ -17,13 +18,22 @@ _VENDORS = {
     "postgresql": ("djtasks.broker.vendors.postgresql", "PostgresqlVendor"),
     "sqlite": ("djtasks.broker.vendors.sqlite", "SqliteVendor"),
 }
-CONNECT_SECONDS = 5
+_PORTABLE = ("djtasks.broker.vendors.portable", "PortableVendor")
+
+# A server that is gone is noticed within some 20 seconds, long before a lease ends.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 
-def vendor_for(connection: BaseDatabaseWrapper) -> Vendor:
+def vendor_for(connection: BaseDatabaseWrapper, *, private: bool = False) -> Vendor:
     """Return the queue's statements for this connection's database."""
-    module, name = _VENDORS.get(connection.vendor, ("djtasks.broker.vendors.base", "Vendor"))
-    vendor: Vendor = getattr(import_module(module), name)(connection)
+    module, name = _VENDORS.get(connection.vendor, _PORTABLE)
+    vendor: Vendor = getattr(import_module(module), name)(connection, private=private)
     return vendor
 
 
@@ -40,10 +50,7 @@ def private_vendor() -> Vendor:
     if connection.vendor == "postgresql":
         options.pop("pool", None)
         options.pop("isolation_level", None)
-        options.setdefault("connect_timeout", CONNECT_SECONDS)
-        options.setdefault("keepalives_idle", 10)
-        options.setdefault("keepalives_interval", 3)
-        options.setdefault("keepalives_count", 3)
+        connection.settings_dict["OPTIONS"] = _PATIENCE | options
     # The thread that opens it is not always the one that closes it.
     connection.inc_thread_sharing()
-    return vendor_for(connection)
+    return vendor_for(connection, private=True)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, ClassVar
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
 
 import psycopg
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DatabaseError, IntegrityError
 
+from djtasks.broker.vendors import postgresql_parameters as parameters
 from djtasks.broker.vendors import postgresql_statements as sql
-from djtasks.broker.vendors.base import Exchange, Listener, Recovered, Renewed, Vendor, already_enqueued
+from djtasks.broker.vendors.answers import Exchange, Recovered, Renewed
+from djtasks.broker.vendors.base import Listener, Vendor, already_enqueued, code_of
 from djtasks.conf import settings
 from djtasks.domain.messages import Demand, NewMessage, Reservation, Supply, Token
-from djtasks.domain.outcomes import Ending, Rejected, Released, Retry, Settlement, ending_of
+from djtasks.domain.outcomes import Settlement, ending_of
 
 Statement = tuple[str, dict[str, Any]]
 Rows = list[tuple[Any, ...]]
@@ -21,27 +25,25 @@ Rows = list[tuple[Any, ...]]
 class PostgresqlVendor(Vendor):
     """PostgreSQL 14 and newer through psycopg 3."""
 
-    announces: ClassVar[bool] = True
     transient_codes = frozenset({"40001", "40P01", "55P03", "57014"})
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        super().__init__(connection)
-        self._prepared_session: Any = None
+    _raw: Any = None
+    _cursors: Sequence[psycopg.Cursor[Any]] = ()
 
     # Calling
 
-    def insert(self, messages: Sequence[NewMessage], *, announce: bool = True) -> None:
-        announce = announce and settings.NOTIFY is not False
+    def insert(self, messages: Sequence[NewMessage]) -> None:
         if len(messages) == 1:
-            parameters: dict[str, Any] = messages[0]._asdict()
-            statement = sql.INSERT
+            statement, values = sql.INSERT, messages[0]._asdict()
         else:
-            columns = zip(*messages, strict=True)
-            parameters = {name: list(column) for name, column in zip(NewMessage._fields, columns, strict=True)}
-            statement = sql.INSERT_MANY
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement, {**parameters, "announce": announce})
-            (inserted, _) = cursor.fetchone()
+            statement, values = sql.INSERT_MANY, parameters.of_messages(messages)
+        try:
+            # Django's own cursor: whoever counts or logs the caller's queries sees this one.
+            with self.connection.cursor() as cursor:
+                cursor.execute(statement, {**values, "announce": settings.NOTIFY is not False})
+                (inserted, _) = cursor.fetchone()
+        except IntegrityError as error:
+            raise already_enqueued(messages) from error
         if inserted < len(messages):
             raise already_enqueued(messages)
 
@@ -57,65 +59,52 @@ class PostgresqlVendor(Vendor):
         retention: float | None,
     ) -> Exchange:
         statements: list[Statement] = []
-        settlements = sorted(settlements, key=lambda settlement: settlement.token)
-        if endings := [ending for settlement in settlements if (ending := ending_of(settlement))]:
-            statements.append((sql.END, _end_parameters(endings, hostname, retention)))
-        if back := [settlement for settlement in settlements if not ending_of(settlement)]:
-            statements.append((sql.PUT_BACK, _put_back_parameters(back)))
+        in_order = sorted(settlements, key=attrgetter("token"))
+        if endings := [ending for settlement in in_order if (ending := ending_of(settlement))]:
+            statements.append((sql.END, parameters.of_endings(endings, hostname, retention)))
+        if back := [settlement for settlement in in_order if not ending_of(settlement)]:
+            statements.append((sql.PUT_BACK, parameters.of_put_backs(back)))
         if begin:
-            late = [is_late for _, is_late in sorted(begin)]
-            statements.append((sql.BEGIN, {**_token_parameters([token for token, _ in sorted(begin)]), "late": late}))
+            statements.append((sql.BEGIN, parameters.of_begins(begin)))
         if demand:
-            statements.append(_reserve_statement(demand))
-        answers = iter(self._run(statements))
-        settled = {Token(row[0], row[1]) for rows in (endings, back) if rows for row in next(answers)}
+            statement = sql.RESERVE_FROM_START if demand.marks is None else sql.RESERVE_FROM_MARKS
+            statements.append((statement, parameters.of_demand(demand)))
+        answers = iter(self._run(*statements))
+        settled = {Token(*row[:2]) for part in (endings, back) if part for row in next(answers)}
         begun = {Token(*row) for row in next(answers)} if begin else set()
         return Exchange(settled, begun, _supply(next(answers)) if demand else Supply([]))
 
     def renew(self, tokens: Collection[Token], lease: float) -> Renewed:
-        parameters = _token_parameters(sorted(tokens))
-        (rows,) = self._run([(sql.RENEW, {**parameters, "lease": lease})])
+        (rows,) = self._run((sql.RENEW, {**parameters.of_tokens(tokens), "lease": lease}))
         held = {Token(*row[:2]) for row in rows}
         revoked = {Token(*row[:2]) for row in rows if row[2]}
-        if missing := sorted(set(tokens) - held):
-            (rows,) = self._run([(sql.STILL_HELD, _token_parameters(missing))])
+        if missing := set(tokens) - held:
+            (rows,) = self._run((sql.STILL_HELD, parameters.of_tokens(missing)))
             held |= {Token(*row) for row in rows}
         return Renewed(held, revoked)
 
     def recover(self, worker: str, held: Collection[Token], lease: float) -> Recovered:
-        tokens = _token_parameters(sorted(held))
-        adopted, written = self._run([(sql.ADOPT, {**tokens, "worker": worker, "lease": lease}), (sql.WRITTEN, tokens)])
-        reservations = [Reservation._make(row[:-1])._replace(begun_before=row[-1]) for row in adopted]
-        return Recovered(reservations, {Token(*row) for row in written})
+        tokens = parameters.of_tokens(held)
+        unknown, written = self._run(
+            (sql.UNKNOWN, {**tokens, "worker": worker, "lease": lease}),
+            (sql.WRITTEN, tokens),
+        )
+        found = [Reservation._make(row[:-1])._replace(begun_before=row[-1]) for row in unknown]
+        ours = self.renew([reservation.token for reservation in found], lease).held
+        adopted = [reservation for reservation in found if reservation.token in ours]
+        return Recovered(adopted, {Token(*row) for row in written})
+
+    # Looking after
+
+    def revoke(self, message_id: UUID, error: str, *, hostname: str, retention: float | None) -> str | None:
+        ending = {"id": str(message_id), "error": error + "\n", "hostname": hostname, "retention": retention}
+        found, ended = self._run((sql.REVOKE, {"id": str(message_id)}), (sql.END_UNBEGUN, ending))
+        return "revoked" if ended else "requested" if found else None
 
     def purge_results(self, limit: int) -> int:
         with self.connection.cursor() as cursor:
             cursor.execute(sql.PURGE_RESULTS, {"limit": limit})
             return int(cursor.rowcount)
-
-    def _run(self, statements: Sequence[Statement]) -> list[Rows]:
-        """Run statements as one transaction in one round trip."""
-        with self.connection.wrap_database_errors:
-            raw = self._session()
-            if len(statements) == 1:
-                cursor = psycopg.Cursor(raw)
-                cursor.execute(*statements[0])
-                return [cursor.fetchall()]
-            # Between two syncs of a pipeline everything is one transaction, without BEGIN and COMMIT.
-            with raw.pipeline():
-                cursors = [psycopg.Cursor(raw) for _ in statements]
-                for cursor, statement in zip(cursors, statements, strict=True):
-                    cursor.execute(*statement)
-            return [cursor.fetchall() for cursor in cursors]
-
-    def _session(self) -> Any:
-        self.connection.ensure_connection()
-        raw = self.connection.connection
-        if raw is not self._prepared_session:
-            raw.execute(sql.SESSION)
-            raw.prepare_threshold = 0 if settings.PREPARED_STATEMENTS else None
-            self._prepared_session = raw
-        return raw
 
     # Waiting
 
@@ -124,11 +113,51 @@ class PostgresqlVendor(Vendor):
             cursor.execute(sql.AWAIT_RESULT, {"id": message_id})
 
     def lives(self, message_id: str) -> bool:
-        ((lives,),) = self._run([(sql.LIVES, {"id": message_id})])[0]
+        (((lives,),),) = self._run((sql.LIVES, {"id": message_id}))
         return bool(lives)
 
-    def listen(self, *channels: str) -> PostgresqlListener:
-        return PostgresqlListener(self, channels)
+    def listen(self, *channels: str) -> Listener:
+        return Listener(self) if settings.NOTIFY is False else PostgresqlListener(self, channels)
+
+    # Errors
+
+    def is_refusal(self, error: DatabaseError) -> bool:
+        # Of class 54 are values beyond the limits of an index or a row.
+        return super().is_refusal(error) or str(code_of(error)).startswith("54")
+
+    # How it is sent
+
+    def _run(self, *statements: Statement) -> list[Rows]:
+        """Run statements as one transaction in one round trip."""
+        if self.private and not settings.PREPARED_STATEMENTS:
+            return self._send([(sql.SETTINGS, {"local": True}), *statements])[1:]
+        return self._send(statements)
+
+    def _send(self, statements: Sequence[Statement]) -> list[Rows]:
+        with self.connection.wrap_database_errors:
+            raw, cursors = self._session(len(statements))
+            if len(statements) == 1:
+                cursors[0].execute(*statements[0])
+            else:
+                # Between two syncs of a pipeline everything is one transaction, without BEGIN and COMMIT.
+                with raw.pipeline():
+                    for cursor, statement in zip(cursors, statements, strict=False):
+                        cursor.execute(*statement)
+            return [cursor.fetchall() for cursor, _ in zip(cursors, statements, strict=False)]
+
+    def _session(self, size: int) -> tuple[Any, Sequence[psycopg.Cursor[Any]]]:
+        """Return the connection and some cursors on it, which are kept: to make one costs as much as to use it."""
+        self.connection.ensure_connection()
+        raw = self.connection.connection
+        if raw is not self._raw:
+            self._raw, self._cursors = raw, ()
+            # An application's connection stays as it is; behind a pooler a private one is another's soon.
+            if self.private and settings.PREPARED_STATEMENTS:
+                raw.execute(sql.SETTINGS, {"local": False})
+                raw.prepare_threshold = 0
+        if len(self._cursors) < size:
+            self._cursors = [psycopg.Cursor(raw) for _ in range(size)]
+        return raw, self._cursors
 
 
 class PostgresqlListener(Listener):
@@ -140,69 +169,10 @@ class PostgresqlListener(Listener):
             for channel in channels:
                 cursor.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
 
-    def wait(self, timeout: float) -> Iterable[str] | None:
+    def wait(self, timeout: float) -> Iterable[str]:
         raw = self.vendor.connection.connection
         with self.vendor.connection.wrap_database_errors:
             return [notify.payload for notify in raw.notifies(timeout=timeout, stop_after=1)]
-
-
-def _token_parameters(tokens: Sequence[Token]) -> dict[str, Any]:
-    return {"id": [token.id for token in tokens], "deliveries": [token.deliveries for token in tokens]}
-
-
-def _end_parameters(endings: Sequence[Ending], hostname: str, retention: float | None) -> dict[str, Any]:
-    tokens, states, values, errors, started = zip(*endings, strict=True)
-    return {
-        **_token_parameters(tokens),
-        "state": list(states),
-        "value": list(values),
-        "error": [error and error + "\n" for error in errors],
-        "started_at": list(started),
-        "hostname": hostname,
-        "retention": retention,
-    }
-
-
-def _put_back_parameters(settlements: Sequence[Settlement]) -> dict[str, Any]:
-    outcomes = [settlement.outcome for settlement in settlements]
-    errors = [getattr(outcome, "error", "") for outcome in outcomes]
-    changes = {
-        name: [getattr(outcome, name, None) if isinstance(outcome, Retry) else None for outcome in outcomes]
-        for name in ("due_at", "args", "kwargs", "queue", "priority")
-    }
-    return {
-        **_token_parameters([settlement.token for settlement in settlements]),
-        **changes,
-        "retry": [int(isinstance(outcome, Retry)) for outcome in outcomes],
-        "loss": [int(isinstance(outcome, Released) and outcome.loss) for outcome in outcomes],
-        "error": [error and error + "\n" for error in errors],
-        "delay": [_delay_of(outcome) for outcome in outcomes],
-    }
-
-
-def _delay_of(outcome: object) -> float | None:
-    match outcome:
-        case Retry():
-            return outcome.delay
-        case Released():
-            return outcome.delay or None
-        case Rejected():
-            return None
-    return None
-
-
-def _reserve_statement(demand: Demand) -> Statement:
-    parameters = demand._asdict()
-    marks = parameters.pop("marks")
-    if marks is None:
-        parameters["queues"] = None if demand.queues is None else list(demand.queues)
-        parameters["excluded"] = list(demand.excluded)
-        return sql.RESERVE_FROM_START, parameters
-    queues, priorities, due, ids = zip(*marks, strict=True)
-    parameters.update(
-        mark_queues=list(queues), mark_priorities=list(priorities), mark_due=list(due), mark_ids=list(ids)
-    )
-    return sql.RESERVE_FROM_MARKS, parameters
 
 
 def _supply(rows: Rows) -> Supply:

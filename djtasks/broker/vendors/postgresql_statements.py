@@ -6,14 +6,17 @@ is used throughout: it is the server's clock, it moves within a transaction, and
 
 from __future__ import annotations
 
-from djtasks.broker.vendors.base import MESSAGES_CHANNEL, RESULTS_CHANNEL
+from djtasks.broker.vendors.base import MESSAGES_CHANNEL, RESULTS_CHANNEL, VANISHED_SECONDS
+from djtasks.broker.vendors.rows import CARRIED
 
 # Every statement here finds its rows by an index, whatever the planner believes of a table that was empty a moment
-# ago; to plan one anew each time, or to compile it, costs more than to run it.
-SESSION = """
-SELECT set_config(name, value, false) FROM (VALUES
-    ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),
-    ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')
+# ago; to plan one anew each time, or to compile it, costs more than to run it. The project's isolation level and the
+# role's timeouts are meant for other work.
+SETTINGS = """
+SELECT set_config(name, value, %(local)s) FROM (VALUES
+    ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
+    ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('default_transaction_isolation', 'read committed'),
+    ('statement_timeout', '60s'), ('lock_timeout', '10s')
 ) AS setting (name, value)
 """
 
@@ -23,7 +26,8 @@ _ANNOUNCE = f"""
 SELECT count(*), (
     SELECT count(pg_notify('{MESSAGES_CHANNEL}', queue)) FROM (SELECT DISTINCT queue FROM inserted) AS queues
     WHERE %(announce)s AND EXISTS (
-        SELECT FROM djtasks_worker WHERE listening AND seen_at > statement_timestamp() - interval '90 seconds'
+        SELECT FROM djtasks_worker
+        WHERE listening AND seen_at > statement_timestamp() - interval '{VANISHED_SECONDS} seconds'
     ) AND pg_notification_queue_usage() < 0.5
 ) FROM inserted
 """
@@ -37,12 +41,15 @@ WITH inserted AS (
     INSERT INTO djtasks_message ({_NEW_COLUMNS}) VALUES (
         %(id)s::uuid, %(task)s, %(args)s, %(kwargs)s, %(queue)s, %(priority)s,
         COALESCE(to_timestamp(%(due_at)s::float8), statement_timestamp() + %(delay)s::float8 * interval '1 second'),
-        COALESCE(to_timestamp(%(expires_at)s::float8), statement_timestamp() + %(expires_in)s::float8 * interval '1 second'),
+        COALESCE(
+            to_timestamp(%(expires_at)s::float8), statement_timestamp() + %(expires_in)s::float8 * interval '1 second'
+        ),
         %(acks_late)s, %(options)s, %(group)s::uuid, %(root)s::uuid, %(parent)s::uuid, statement_timestamp()
     ) ON CONFLICT (id) DO NOTHING RETURNING queue
 ) {_ANNOUNCE}
 """
 
+# All or none: to skip a few and to insert the others would be neither.
 INSERT_MANY = f"""
 WITH inserted AS (
     INSERT INTO djtasks_message ({_NEW_COLUMNS})
@@ -59,7 +66,8 @@ WITH inserted AS (
         id, task, args, kwargs, queue, priority, delay, due_at, expires_in, expires_at, acks_late, options, "group",
         root, parent
     )
-    ON CONFLICT (id) DO NOTHING RETURNING queue
+    WHERE NOT EXISTS (SELECT FROM djtasks_message WHERE id = ANY (%(id)s::uuid[]))
+    RETURNING queue
 ) {_ANNOUNCE}
 """
 
@@ -73,12 +81,9 @@ name (queue) AS (
 ),
 pair (queue, priority) AS (
     SELECT wanted.queue, top.priority
-    FROM (
-        SELECT unnest(%(queues)s::text[]) AS queue
-        UNION ALL
-        SELECT queue FROM name WHERE queue <> ALL (%(excluded)s::text[])
-    ) AS wanted,
+    FROM (SELECT queue FROM name UNION ALL SELECT unnest(%(queues)s::text[])) AS wanted (queue),
     LATERAL (SELECT priority FROM djtasks_message m WHERE m.queue = wanted.queue ORDER BY priority DESC LIMIT 1) AS top
+    WHERE wanted.queue <> ALL (%(excluded)s::text[])
     UNION ALL
     SELECT pair.queue, next.priority
     FROM pair, LATERAL (
@@ -113,12 +118,13 @@ picked AS (
 )
 """
 
+# A moment other than this statement's own was written by an earlier delivery. date_part() because extract() is numeric.
 _RESERVATION = """
-id::text, deliveries, task, args, kwargs, queue, priority, extract(epoch FROM due_at)::float8 AS due_at,
-retries, losses, acks_late, extract(epoch FROM started_at)::float8 AS started_at,
-COALESCE(started_at < statement_timestamp(), false) AS begun_before, revoked_at IS NOT NULL AS revoked,
-extract(epoch FROM expires_at)::float8 AS expires_at, extract(epoch FROM enqueued_at)::float8 AS enqueued_at,
-options, "group"::text, root::text, parent::text, extract(epoch FROM statement_timestamp())::float8 AS reserved_at
+id::text, deliveries, task, args, kwargs, queue, priority, date_part('epoch', due_at) AS due_at,
+retries, losses, acks_late, date_part('epoch', started_at) AS started_at,
+COALESCE(started_at <> statement_timestamp(), false) AS begun_before, revoked_at IS NOT NULL AS revoked,
+date_part('epoch', expires_at) AS expires_at, date_part('epoch', enqueued_at) AS enqueued_at,
+options, "group"::text, root::text, parent::text, date_part('epoch', statement_timestamp()) AS reserved_at
 """
 
 # A lapsed lease leaves its trace here: a line of errors for the lost delivery, and a loss charged to the message,
@@ -153,7 +159,7 @@ SELECT NULL::float8 AS next_due, reserved.* FROM reserved
 RESERVE_FROM_START = f"""
 WITH RECURSIVE {_PAIRS}, {_PICKED.format(begin=_FROM_START)}, {_RESERVED}
 SELECT later.seconds, reserved.* FROM (
-    SELECT extract(epoch FROM min(next.due_at) - statement_timestamp())::float8 AS seconds
+    SELECT date_part('epoch', min(next.due_at) - statement_timestamp()) AS seconds
     FROM pair, LATERAL (
         SELECT due_at FROM djtasks_message m
         WHERE m.queue = pair.queue AND m.priority = pair.priority AND m.due_at > statement_timestamp()
@@ -162,101 +168,102 @@ SELECT later.seconds, reserved.* FROM (
 ) AS later LEFT JOIN reserved ON true
 """
 
-END = f"""
-WITH ending AS (
-    SELECT * FROM unnest(
-        %(id)s::uuid[], %(deliveries)s::int[], %(state)s::text[], %(value)s::text[], %(error)s::text[],
-        %(started_at)s::float8[]
-    ) AS ending (id, deliveries, state, value, error, started_at)
-),
-gone AS (
-    DELETE FROM djtasks_message m USING ending
-    WHERE m.id = ending.id AND m.deliveries = ending.deliveries AND m.leased_until IS NOT NULL
-    RETURNING m.*, ending.state AS end_state, ending.value AS end_value, ending.error AS end_error,
-        ending.started_at AS begun_at
-),
+# The join is spelled so that it can only be run as a probe of the primary key for each token, in the tokens' order:
+# by "=" the planner may walk the whole index instead, for the sake of a merge join, and lock rows in any order.
+_HELD = "m.id = ANY (ARRAY[token.id]) AND m.deliveries = token.deliveries AND m.leased_until IS NOT NULL"
+
+_CARRIED = ", ".join(f'"{column}"' for column in CARRIED)
+_OWN = "errors, started_at, state, value, hostname, finished_at, expires_at"
+_OVERWRITE = ", ".join(f"{column} = excluded.{column}" for column in f"{_CARRIED}, {_OWN}".split(", "))
+
+# Of what is gone, results are kept, and those who wait are told.
+_ENDED = f"""
 kept AS (
-    INSERT INTO djtasks_result (
-        id, task, args, kwargs, queue, priority, retries, deliveries, losses, options, errors, worker, "group", root,
-        parent, enqueued_at, due_at, started_at, state, value, hostname, finished_at, expires_at
-    )
-    SELECT id, task, args, kwargs, queue, priority, retries, deliveries, losses, options, errors || end_error, worker,
-        "group", root, parent, enqueued_at, due_at, COALESCE(to_timestamp(begun_at), started_at), end_state, end_value,
+    INSERT INTO djtasks_result ({_CARRIED}, {_OWN})
+    SELECT {_CARRIED}, errors || end_error, COALESCE(to_timestamp(begun_at), started_at), end_state, end_value,
         %(hostname)s, statement_timestamp(), statement_timestamp() + %(retention)s::float8 * interval '1 second'
     FROM gone WHERE end_state IS NOT NULL
-    ON CONFLICT (id) DO UPDATE SET
-        task = excluded.task, args = excluded.args, kwargs = excluded.kwargs, queue = excluded.queue,
-        priority = excluded.priority, retries = excluded.retries, deliveries = excluded.deliveries,
-        losses = excluded.losses, options = excluded.options, errors = excluded.errors, worker = excluded.worker,
-        "group" = excluded."group", root = excluded.root, parent = excluded.parent,
-        enqueued_at = excluded.enqueued_at, due_at = excluded.due_at, started_at = excluded.started_at,
-        state = excluded.state, value = excluded.value, hostname = excluded.hostname,
-        finished_at = excluded.finished_at, expires_at = excluded.expires_at
+    ON CONFLICT (id) DO UPDATE SET {_OVERWRITE}
 )
 SELECT id::text, deliveries, CASE WHEN awaited THEN pg_notify('{RESULTS_CHANNEL}', id::text) END FROM gone
 """
 
-PUT_BACK = """
+END = f"""
+WITH gone AS (
+    DELETE FROM djtasks_message m USING unnest(
+        %(id)s::uuid[], %(deliveries)s::int[], %(state)s::text[], %(value)s::text[], %(error)s::text[],
+        %(started_at)s::float8[]
+    ) AS token (id, deliveries, end_state, end_value, end_error, begun_at)
+    WHERE {_HELD}
+    RETURNING m.*, end_state, end_value, end_error, begun_at
+), {_ENDED}
+"""
+
+PUT_BACK = f"""
 UPDATE djtasks_message m SET
     leased_until = NULL, started_at = NULL, state = '', meta = NULL,
-    retries = retries + back.retry, losses = losses + back.loss, errors = errors || back.error,
+    retries = retries + token.retry, losses = losses + token.loss, errors = errors || token.error,
     due_at = COALESCE(
-        to_timestamp(back.due_at), statement_timestamp() + back.delay * interval '1 second', m.due_at
+        to_timestamp(token.due_at), statement_timestamp() + token.delay * interval '1 second', m.due_at
     ),
-    args = COALESCE(back.args, m.args), kwargs = COALESCE(back.kwargs, m.kwargs),
-    queue = COALESCE(back.queue, m.queue), priority = COALESCE(back.priority, m.priority)
+    args = COALESCE(token.args, m.args), kwargs = COALESCE(token.kwargs, m.kwargs),
+    queue = COALESCE(token.queue, m.queue), priority = COALESCE(token.priority, m.priority)
 FROM unnest(
     %(id)s::uuid[], %(deliveries)s::int[], %(retry)s::int[], %(loss)s::int[], %(error)s::text[], %(delay)s::float8[],
     %(due_at)s::float8[], %(args)s::text[], %(kwargs)s::text[], %(queue)s::text[], %(priority)s::int2[]
-) AS back (id, deliveries, retry, loss, error, delay, due_at, args, kwargs, queue, priority)
-WHERE m.id = back.id AND m.deliveries = back.deliveries AND m.leased_until IS NOT NULL
+) AS token (id, deliveries, retry, loss, error, delay, due_at, args, kwargs, queue, priority)
+WHERE {_HELD}
 RETURNING m.id::text, m.deliveries
 """
 
-BEGIN = """
-UPDATE djtasks_message m SET started_at = statement_timestamp(), acks_late = beginning.late
-FROM unnest(%(id)s::uuid[], %(deliveries)s::int[], %(late)s::bool[]) AS beginning (id, deliveries, late)
-WHERE m.id = beginning.id AND m.deliveries = beginning.deliveries AND m.leased_until IS NOT NULL
-    AND m.revoked_at IS NULL
+BEGIN = f"""
+UPDATE djtasks_message m SET started_at = statement_timestamp(), acks_late = token.late
+FROM unnest(%(id)s::uuid[], %(deliveries)s::int[], %(late)s::bool[]) AS token (id, deliveries, late)
+WHERE {_HELD} AND m.revoked_at IS NULL
 RETURNING m.id::text, m.deliveries
 """
+
+_TOKENS = "unnest(%(id)s::uuid[], %(deliveries)s::int[]) AS token (id, deliveries)"
 
 # A row that is locked is being settled right now: it needs no renewal, and waiting for it could deadlock.
-RENEW = """
+RENEW = f"""
 WITH held AS (
-    SELECT m.ctid AS row_id FROM djtasks_message m
-    JOIN unnest(%(id)s::uuid[], %(deliveries)s::int[]) AS token (id, deliveries)
-        ON m.id = token.id AND m.deliveries = token.deliveries
-    WHERE m.leased_until IS NOT NULL ORDER BY m.id FOR UPDATE OF m SKIP LOCKED
+    SELECT m.ctid AS row_id FROM {_TOKENS} JOIN djtasks_message m ON {_HELD} FOR UPDATE OF m SKIP LOCKED
 )
 UPDATE djtasks_message SET leased_until = statement_timestamp() + %(lease)s::float8 * interval '1 second'
 WHERE ctid = ANY (ARRAY(SELECT row_id FROM held))
 RETURNING id::text, deliveries, revoked_at IS NOT NULL
 """
 
-STILL_HELD = """
-SELECT m.id::text, m.deliveries FROM djtasks_message m
-JOIN unnest(%(id)s::uuid[], %(deliveries)s::int[]) AS token (id, deliveries)
-    ON m.id = token.id AND m.deliveries = token.deliveries
-"""
+STILL_HELD = f"SELECT m.id::text, m.deliveries FROM {_TOKENS} JOIN djtasks_message m ON {_HELD}"
 
-# After an answer was lost on its way: what is leased to this worker without its knowledge, and what was written.
-ADOPT = f"""
-WITH mine AS (
-    SELECT ctid AS row_id, leased_until - %(lease)s::float8 * interval '1 second' AS leased_at FROM djtasks_message
-    WHERE worker = %(worker)s::uuid AND leased_until IS NOT NULL AND id <> ALL (%(id)s::uuid[]) FOR UPDATE
-)
-UPDATE djtasks_message SET leased_until = statement_timestamp() + %(lease)s::float8 * interval '1 second'
-FROM mine WHERE djtasks_message.ctid = mine.row_id
-RETURNING {_RESERVATION}, COALESCE(started_at < leased_at, false) AS begun_by_another
+# After an answer was lost on its way: what is leased to this worker without its knowledge, with what had begun before
+# that lease was written; and what was settled.
+UNKNOWN = f"""
+SELECT {_RESERVATION}, COALESCE(started_at < leased_until - %(lease)s::float8 * interval '1 second', false)
+FROM djtasks_message
+WHERE worker = %(worker)s::uuid AND leased_until IS NOT NULL AND id <> ALL (%(id)s::uuid[])
 """
-WRITTEN = """
-SELECT token.id::text, token.deliveries FROM unnest(%(id)s::uuid[], %(deliveries)s::int[]) AS token (id, deliveries)
+WRITTEN = f"""
+SELECT token.id::text, token.deliveries FROM {_TOKENS}
 WHERE EXISTS (SELECT FROM djtasks_result r WHERE r.id = token.id AND r.deliveries = token.deliveries)
     OR EXISTS (
         SELECT FROM djtasks_message m
         WHERE m.id = token.id AND m.deliveries = token.deliveries AND m.leased_until IS NULL
     )
+"""
+
+# The mark comes first, and locks the row: then nobody can reserve or begin it while it is decided.
+REVOKE = """
+UPDATE djtasks_message SET revoked_at = COALESCE(revoked_at, statement_timestamp()) WHERE id = %(id)s::uuid
+RETURNING id
+"""
+END_UNBEGUN = f"""
+WITH gone AS (
+    DELETE FROM djtasks_message
+    WHERE id = %(id)s::uuid AND (leased_until IS NULL OR (NOT acks_late AND started_at IS NULL))
+    RETURNING *, 'REVOKED' AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::float8 AS begun_at
+), {_ENDED}
 """
 
 PURGE_RESULTS = """

@@ -1,26 +1,84 @@
-"""Rows of the portable path as reservations and results."""
+"""Rows of the portable way: messages as they are inserted and changed, reservations and results."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Value
+from django.db.models import F, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
 
 from djtasks.domain import payloads
-from djtasks.domain.messages import Reservation
-from djtasks.domain.outcomes import Ending
-from djtasks.models import Result
+from djtasks.domain.messages import Demand, NewMessage, Reservation
+from djtasks.domain.outcomes import Ending, Released, Retry, Settlement
+from djtasks.models import Invocation, Message, Result
 
-CARRIED = ("id", "task", "args", "kwargs", "queue", "priority", "retries", "deliveries", "losses", "options")
-CARRIED += ("worker", "group", "root", "parent", "enqueued_at", "due_at")
+# What a result takes over from its message as it stands.
+CARRIED = tuple(field.name for field in Invocation._meta.local_fields if field.name not in ("errors", "started_at"))
 
 
-def reservation_of(
-    row: dict[str, Any], begun_before: bool, now: datetime, epoch: Callable[[datetime | None], float | None]
-) -> Reservation:
+def message_of(new: NewMessage, now: datetime) -> Message:
+    """Make the row of a new message."""
+    return Message(
+        id=new.id,
+        task=new.task,
+        args=Value(new.args),
+        kwargs=Value(new.kwargs),
+        queue=new.queue,
+        priority=new.priority,
+        due_at=later(now, new.delay) if new.due_at is None else moment_at(new.due_at),
+        expires_at=later(now, new.expires_in) if new.expires_at is None else moment_at(new.expires_at),
+        acks_late=new.acks_late,
+        options=Value(new.options),
+        group=new.group,
+        root=new.root,
+        parent=new.parent,
+        enqueued_at=now,
+    )
+
+
+def leased(row: Mapping[str, Any], demand: Demand, now: datetime) -> tuple[dict[str, Any], Reservation]:
+    """Say what reserving writes into a row, and make the reservation."""
+    lapsed = row["leased_until"] is not None
+    begun = lapsed and row["started_at"] is not None
+    changes: dict[str, Any] = {
+        "leased_until": later(now, demand.lease),
+        "worker": demand.worker,
+        "deliveries": row["deliveries"] + 1,
+    }
+    if lapsed:
+        changes["errors"] = Concat(F("errors"), Value(lapse_error(row) + "\n"))
+        if begun or not row["losses"]:
+            changes["losses"] = row["losses"] + 1
+    elif demand.begin and row["acks_late"] is False and row["revoked_at"] is None:
+        changes["started_at"] = now
+    return changes, reservation_of({**row, **changes}, begun, now)
+
+
+def put_back(settlement: Settlement, now: datetime) -> dict[str, Any]:
+    """Say what an outcome that ends nothing writes into the row of its message."""
+    changes: dict[str, Any] = {"leased_until": None, "started_at": None, "state": "", "meta": None}
+    outcome = settlement.outcome
+    if isinstance(outcome, Retry):
+        changes["retries"] = F("retries") + 1
+        changes["due_at"] = later(now, outcome.delay) if outcome.due_at is None else moment_at(outcome.due_at)
+        for name in ("args", "kwargs", "queue", "priority"):
+            if (value := getattr(outcome, name)) is not None:
+                changes[name] = Value(value) if name in ("args", "kwargs") else value
+    elif isinstance(outcome, Released):
+        if outcome.delay:
+            changes["due_at"] = later(now, outcome.delay)
+        if outcome.loss:
+            changes["losses"] = F("losses") + 1
+    if error := getattr(outcome, "error", ""):
+        changes["errors"] = Concat(F("errors"), Value(error + "\n"))
+    return changes
+
+
+def reservation_of(row: Mapping[str, Any], begun: bool, now: datetime) -> Reservation:
     """Make the reservation of a message's row."""
     return Reservation(
         id=str(row["id"]),
@@ -30,53 +88,46 @@ def reservation_of(
         kwargs=as_text(row["kwargs"]),
         queue=row["queue"],
         priority=row["priority"],
-        due_at=epoch(row["due_at"]) or 0.0,
+        due_at=epoch_of(row["due_at"]) or 0.0,
         retries=row["retries"],
         losses=row["losses"],
         acks_late=row["acks_late"],
-        started_at=epoch(row["started_at"]),
-        begun_before=begun_before,
+        started_at=epoch_of(row["started_at"]),
+        begun_before=begun,
         revoked=row["revoked_at"] is not None,
-        expires_at=epoch(row["expires_at"]),
-        enqueued_at=epoch(row["enqueued_at"]) or 0.0,
+        expires_at=epoch_of(row["expires_at"]),
+        enqueued_at=epoch_of(row["enqueued_at"]) or 0.0,
         options=as_text(row["options"]),
         group=as_id(row["group"]),
         root=as_id(row["root"]),
         parent=as_id(row["parent"]),
-        reserved_at=epoch(now) or 0.0,
+        reserved_at=epoch_of(now) or 0.0,
     )
 
 
-def result_of(
-    row: dict[str, Any],
-    ending: Ending,
-    now: datetime,
-    hostname: str,
-    expires_at: datetime | None,
-    moment: Callable[[float], datetime],
-) -> Result:
+def result_of(row: Mapping[str, Any], ending: Ending, now: datetime, hostname: str, retention: float | None) -> Result:
     """Make the result of a message's row and of how it ended."""
     carried = {name: row[name] for name in CARRIED}
     for name in ("args", "kwargs", "options"):
         carried[name] = Value(as_text(carried[name]))
     return Result(
         **carried,
-        state=ending.state,
+        state=str(ending.state),
         value=None if ending.value is None else Value(ending.value),
         errors="".join(json.dumps(error) + "\n" for error in row["errors"]) + (ending.error and ending.error + "\n"),
-        started_at=row["started_at"] if ending.started_at is None else moment(ending.started_at),
+        started_at=row["started_at"] if ending.started_at is None else moment_at(ending.started_at),
         finished_at=now,
         hostname=hostname,
-        expires_at=expires_at,
+        expires_at=later(now, retention),
     )
 
 
-def begun_elsewhere(row: dict[str, Any], length: timedelta) -> bool:
-    """Say whether a body had begun before its message was leased for that length."""
-    return bool(row["started_at"] and row["started_at"] < row["leased_until"] - length)
+def begun_before(row: Mapping[str, Any], lease: float) -> bool:
+    """Say whether a body had begun before its message was leased for so many seconds."""
+    return bool(row["started_at"] and row["started_at"] < row["leased_until"] - timedelta(seconds=lease))
 
 
-def lapse_error(row: dict[str, Any]) -> str:
+def lapse_error(row: Mapping[str, Any]) -> str:
     """Describe the loss of a delivery whose lease ran out."""
     return json.dumps(
         {
@@ -99,3 +150,21 @@ def as_text(value: Any) -> str:
 def as_id(value: Any) -> str | None:
     """An id as text."""
     return None if value is None else str(value)
+
+
+def later(now: datetime, seconds: float | None) -> Any:
+    """A moment so many seconds after another; None for None."""
+    return None if seconds is None else now + timedelta(seconds=seconds)
+
+
+def moment_at(epoch: float) -> datetime:
+    """Seconds since the epoch as this project's kind of datetime."""
+    moment = datetime.fromtimestamp(epoch, tz=timezone.get_default_timezone())
+    return moment if timezone.is_aware(timezone.now()) else timezone.make_naive(moment)
+
+
+def epoch_of(moment: datetime | None) -> float | None:
+    """A datetime of this project as seconds since the epoch."""
+    if moment is None:
+        return None
+    return (timezone.make_aware(moment) if timezone.is_naive(moment) else moment).timestamp()

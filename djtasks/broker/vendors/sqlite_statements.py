@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from django.db.models import DateTimeField
 
+from djtasks.broker.vendors.rows import CARRIED
 from djtasks.models import Message
 
-COLUMNS = tuple(field.column for field in Message._meta.concrete_fields)
+COLUMNS = tuple(str(field.column) for field in Message._meta.concrete_fields)
 RESERVED_COLUMNS = (*COLUMNS, "begun_before")
 # A cast keeps the driver from making datetimes of moments that are written back as they were read.
 _LIST = ", ".join(
@@ -38,6 +39,7 @@ AND (leased_until IS NULL OR (:lapsed AND leased_until < :now))
 """
 ANY_READY = f"SELECT 1 FROM djtasks_message WHERE {_READY} LIMIT 1"
 
+# A moment other than this statement's own was written by an earlier delivery.
 RESERVE = f"""
 UPDATE djtasks_message SET
     leased_until = :until,
@@ -56,30 +58,33 @@ UPDATE djtasks_message SET
 WHERE id IN (
     SELECT id FROM djtasks_message WHERE {_READY} ORDER BY queue, priority DESC, due_at, id LIMIT :limit
 )
-RETURNING {_LIST}, COALESCE(started_at < :now, 0)
+RETURNING {_LIST}, COALESCE(started_at <> :now, 0)
 """
 
-END = f"DELETE FROM djtasks_message WHERE id = ? AND deliveries = ? AND leased_until IS NOT NULL RETURNING {_LIST}"
-KEEP = """
-INSERT OR REPLACE INTO djtasks_result (
-    id, task, args, kwargs, queue, priority, retries, deliveries, losses, options, errors, worker, "group", root,
-    parent, enqueued_at, due_at, started_at, state, value, hostname, finished_at, expires_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_HELD = "id = :id AND deliveries = :deliveries AND leased_until IS NOT NULL"
+
+END = f"DELETE FROM djtasks_message WHERE {_HELD} RETURNING {_LIST}"
+
+_KEPT = (*CARRIED, "errors", "started_at", "state", "value", "hostname", "finished_at", "expires_at")
+KEEP = f"""
+INSERT OR REPLACE INTO djtasks_result ({", ".join(f'"{column}"' for column in _KEPT)})
+VALUES ({", ".join(f":{column}" for column in _KEPT)})
 """
-PUT_BACK = """
+
+PUT_BACK = f"""
 UPDATE djtasks_message SET
     leased_until = NULL, started_at = NULL, state = '', meta = NULL,
     retries = retries + :retry, losses = losses + :loss, errors = errors || :error,
     due_at = COALESCE(:due_at, due_at), args = COALESCE(:args, args), kwargs = COALESCE(:kwargs, kwargs),
     queue = COALESCE(:queue, queue), priority = COALESCE(:priority, priority)
-WHERE id = :id AND deliveries = :deliveries AND leased_until IS NOT NULL
+WHERE {_HELD}
 """
-BEGIN = """
-UPDATE djtasks_message SET started_at = ?, acks_late = ?
-WHERE id = ? AND deliveries = ? AND leased_until IS NOT NULL AND revoked_at IS NULL
-"""
-RENEW = """
-UPDATE djtasks_message SET leased_until = ? WHERE id = ? AND deliveries = ? AND leased_until IS NOT NULL
-RETURNING revoked_at IS NOT NULL
-"""
+
+BEGIN = f"UPDATE djtasks_message SET started_at = :now, acks_late = :late WHERE {_HELD} AND revoked_at IS NULL"
+# Not "revoked_at IS NOT NULL": SQLite 3.40 returns what is true of the next column.
+RENEW = f"UPDATE djtasks_message SET leased_until = :until WHERE {_HELD} RETURNING CAST(revoked_at AS TEXT)"
 LIVES = "SELECT EXISTS (SELECT 1 FROM djtasks_message WHERE id = ?)"
+PURGE_RESULTS = """
+DELETE FROM djtasks_result
+WHERE id IN (SELECT id FROM djtasks_result WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
+"""

@@ -167,8 +167,7 @@ class ChildPool(Pool):
             self._bury(child)
         self._selector.close()
         self.alarm.close()
-        events, self._events = self._events, []
-        return [event for event in events if isinstance(event, Ended)]
+        return [event for event in self._events if isinstance(event, Ended)]
 
     def _child_of(self, token: Token) -> Process | None:
         return next((child for child in self._children if token in child.window), None)

@@ -1,0 +1,52 @@
+"""The queue on a connection of its own, with commits that others see: once as its database does it, once portably."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from djtasks.broker.vendors import Vendor, private_vendor
+from djtasks.broker.vendors.portable import PortableVendor
+
+Connect = Callable[[], Vendor]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Only our own tables are emptied afterwards, which takes a tenth of the time.
+    commits = pytest.mark.django_db(transaction=True, available_apps=["djtasks"])
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(commits)
+
+
+@pytest.fixture(params=["own", "portable"])
+def connect(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Connect]:
+    """Makes one more holder, on one more connection."""
+    made: list[Vendor] = []
+
+    def another() -> Vendor:
+        vendor = private_vendor()
+        if request.param == "portable":
+            vendor = PortableVendor(vendor.connection, private=True)
+        made.append(vendor)
+        return vendor
+
+    yield another
+    for vendor in made:
+        vendor.connection.close()
+
+
+@pytest.fixture
+def vendor(connect: Connect) -> Vendor:
+    """The queue as each vendor must do it."""
+    return connect()
+
+
+@pytest.fixture
+def private(transactional_db: None) -> Iterator[Vendor]:
+    """The queue as this database does it, for what is this database's alone."""
+    vendor = private_vendor()
+    yield vendor
+    vendor.connection.close()
