@@ -12,7 +12,7 @@ from typing import Any
 from django.db import Error, connections
 from django.db.models.functions import Now
 
-from djtasks.broker.purge import purge_results
+from djtasks.broker.purge import BATCH, purge_results
 from djtasks.broker.renew import renew
 from djtasks.broker.vendors import Listener, Vendor, private_vendor
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
@@ -25,6 +25,7 @@ logger = logging.getLogger("djtasks.worker")
 SIGN_OF_LIFE_SECONDS = 30.0
 PURGE_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
+BREATH_SECONDS = 0.1
 
 
 class Heartbeat(threading.Thread):
@@ -82,8 +83,8 @@ class Heartbeat(threading.Thread):
                     self._sign_at = now + SIGN_OF_LIFE_SECONDS
                     self._sign()
                 if now >= self._purge_at:
-                    self._purge_at = now + PURGE_SECONDS
-                    self._purge(vendor)
+                    more = purge_in_turn(vendor, self.worker["id"], time.time())
+                    self._purge_at = now + (BREATH_SECONDS if more else PURGE_SECONDS)
         Worker.objects.using(settings.DATABASE).filter(pk=self.worker["id"]).delete()
 
     def _wait(self, listener: Listener) -> None:
@@ -106,14 +107,6 @@ class Heartbeat(threading.Thread):
         if not workers.filter(pk=self.worker["id"]).update(**seen):
             workers.create(**self.worker)
 
-    def _purge(self, vendor: Vendor) -> None:
-        """Purge when it is this worker's turn: they take turns a minute each."""
-        vendor.vanished_workers().delete()
-        alive = list(Worker.objects.using(settings.DATABASE).order_by("pk").values_list("pk", flat=True))
-        turn = int(time.time() / PURGE_SECONDS) % max(1, len(alive))
-        if alive and str(alive[turn]) == self.worker["id"]:
-            purge_results(vendor, lambda: not self._ended.wait(0.05))
-
     def listen(self, listening: bool) -> None:
         """Say whether enqueuers should announce: a worker that is always busy needs no waking."""
         if listening is not self.listening:
@@ -129,3 +122,15 @@ class Heartbeat(threading.Thread):
             vendor.connection.close()
         except Error:
             logger.debug("the broken connection could not be closed", exc_info=True)
+
+
+def purge_in_turn(vendor: Vendor, worker_id: str, now: float) -> bool:
+    """Delete a batch of expired results if it is this worker's minute; say whether more may be left.
+
+    No more than a batch: between two of them leases are renewed.
+    """
+    vendor.vanished_workers().delete()
+    alive = [str(pk) for pk in Worker.objects.using(settings.DATABASE).order_by("pk").values_list("pk", flat=True)]
+    if not alive or alive[int(now / PURGE_SECONDS) % len(alive)] != worker_id:
+        return False
+    return purge_results(vendor, pause=lambda: False) == BATCH
