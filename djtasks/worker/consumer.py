@@ -15,6 +15,7 @@ from djtasks.worker.ledger import Ledger, warn_of_loss
 from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
 
 STALE_SECONDS = 0.5
+START_SECONDS = 5.0
 NOTE_SECONDS = 0.25
 
 
@@ -60,7 +61,8 @@ class Consumer:
             self.ledger.outage.observe(now)
         if (rest := self.ledger.outage.until_retry(now)) <= 0:
             rest = self._turn(now)
-        self.ledger.outage.expect(rest)
+        if not self.pool.runs_here:
+            self.ledger.outage.expect(rest)
         return rest
 
     def _turn(self, now: float) -> float:
@@ -105,8 +107,7 @@ class Consumer:
         self._moved_at = time.monotonic()
         self.holder.clock = message.reserved_at - self._moved_at
         self.holdings.accept(message)
-        outcome = judge.verdict(message, self.holder)
-        if outcome is not None:
+        if outcome := judge.verdict(message, self.holder):
             self.holdings.end(message.token, outcome)
         else:
             self.intake.pace.saw(judge.is_late(message))
@@ -129,7 +130,7 @@ class Consumer:
 
     def _release_stale(self, now: float) -> None:
         """Give back what waits behind long bodies, so that another worker may take it (H4)."""
-        if now - self._moved_at >= STALE_SECONDS:
+        if now - self._moved_at >= (START_SECONDS if self.pool.is_starting() else STALE_SECONDS):
             # Without this it would take back at once what it gives away.
             self.intake.pace.suffer(self.holdings.youngest_run(now))
             self.pool.recall()

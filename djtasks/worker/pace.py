@@ -64,12 +64,15 @@ class Outage:
 
     def expect(self, rest: float) -> None:
         """Note that this process is going to sleep for so long."""
-        self._expected_at = time.monotonic() + rest
+        now = time.monotonic()
+        self.observe(now)
+        self._expected_at = now + rest
 
     def observe(self, now: float) -> None:
         """Note that this process runs; where it has not for a while, others may not have either (A14)."""
         if now - self._expected_at > self.lease / 2:
             self._trusts_at = now + self.lease
+        self._expected_at = now
 
     def begin(self) -> bool:
         """Note a failure; say whether it is worth a line in the log."""

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection
 
-from djtasks.broker.vendors import Exchange, Recovered, Vendor
-from djtasks.domain.messages import Demand, Reservation, Supply, Token
+from djtasks.broker.vendors import Exchange, Recovered, Renewed, Vendor
+from djtasks.domain.messages import Demand, NewMessage, Reservation, Supply, Token
 from djtasks.domain.outcomes import Failure, Outcome, Released, Settlement, Success
 from djtasks.worker.consumer import Consumer
 from djtasks.worker.execution import Holder
@@ -62,6 +63,23 @@ class Shelf(Vendor):
         self.recoveries += 1
         adopted = [message for token, message in self.leased.items() if token not in held]
         return Recovered(adopted, set(held) - self.leased.keys())
+
+    # What no consumer asks for.
+
+    def insert(self, messages: Sequence[NewMessage]) -> None: ...
+    def await_result(self, message_id: str) -> None: ...
+
+    def renew(self, tokens: Collection[Token], lease: float) -> Renewed:
+        return Renewed(set(tokens), set())
+
+    def revoke(self, message_id: UUID, error: str, *, hostname: str, retention: float | None) -> str | None:
+        return None
+
+    def purge_results(self, limit: int) -> int:
+        return 0
+
+    def lives(self, message_id: str) -> bool:
+        return False
 
 
 class Hand(Pool):

@@ -102,3 +102,11 @@ def test_stall_is_like_an_outage() -> None:
     assert not outage.recent
     outage.observe(time.monotonic() + 6.5)
     assert outage.recent
+
+
+def test_stall_in_the_middle_of_a_turn_counts() -> None:
+    """A14: while a statement is on its way, say."""
+    outage = Outage(lease=2)
+    outage.observe(time.monotonic() - 5)
+    outage.expect(0.2)
+    assert outage.recent

@@ -53,13 +53,17 @@ class Pool(ABC):
     def start(self) -> None:
         """Make the slots."""
 
-    @abstractmethod
     def idle(self) -> int:
         """Return how many bodies could begin right now."""
+        return self.room(1)
 
     @abstractmethod
     def is_busy(self) -> bool:
         """Say whether anything is in it; a run is over when its hooks are."""
+
+    def is_starting(self) -> bool:
+        """Say whether there will be more room in a moment."""
+        return False
 
     @abstractmethod
     def room(self, depth: int) -> int:

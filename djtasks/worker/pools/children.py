@@ -51,11 +51,11 @@ class ChildPool(Pool):
     def pids(self) -> list[int]:
         return [child.popen.pid for child in self._children]
 
-    def idle(self) -> int:
-        return self.room(1)
-
     def is_busy(self) -> bool:
         return any(child.window for child in self._children)
+
+    def is_starting(self) -> bool:
+        return not all(child.ready for child in self._children)
 
     def room(self, depth: int) -> int:
         return sum(child.room(depth) for child in self._children if child.slots == self.slots_per_child)
@@ -107,8 +107,7 @@ class ChildPool(Pool):
         return events
 
     def _read(self, child: Process) -> None:
-        events = child.read()
-        if events is None:
+        if (events := child.read()) is None:
             self._bury(child)
         else:
             self._events += events

@@ -62,7 +62,8 @@ class Process:
         """Hand messages over; a child that is gone is noticed when its socket is read."""
         self.window.update((message.token, message) for message in messages)
         self.taken += len(messages)
-        self.tell("run", [list(message) for message in messages], clock)
+        if messages:
+            self.tell("run", [list(message) for message in messages], clock)
 
     def tell(self, *frame: object) -> None:
         """Send a frame to a child that may be gone."""

@@ -31,9 +31,6 @@ class SoloPool(Pool):
     def start(self) -> None:
         """There is nothing to make."""
 
-    def idle(self) -> int:
-        return self.room(1)
-
     def is_busy(self) -> bool:
         return bool(self._inbox or self._waiting)
 
