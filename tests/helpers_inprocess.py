@@ -29,10 +29,17 @@ def run_until_empty(*queues: str, patient: bool = False) -> list[Outcome]:
         if not patient:
             now = timezone.now()
             Message.objects.using(settings.DATABASE).filter(due_at__gt=now).update(due_at=now)
-        if (outcome := run_one(*queues)) is None:
+        if (outcome := run_one(*queues)) is not None:
+            outcomes.append(outcome)
+        elif not is_ready(*queues):
             return outcomes
-        outcomes.append(outcome)
     raise AssertionError(f"there is no end to it: {outcomes[-3:]}")
+
+
+def is_ready(*queues: str) -> bool:
+    """Say whether a message is due after all: one that somebody has locked for a moment is passed by."""
+    ready = Message.objects.using(settings.DATABASE).filter(leased_until=None, due_at__lte=timezone.now())
+    return bool((ready.filter(queue__in=queues) if queues else ready).exists())
 
 
 def run_one(*queues: str) -> Outcome | None:

@@ -68,10 +68,10 @@ def test_outcome_that_waited_too_long_is_refused(diary: Diary, pool: str) -> Non
 
 def test_body_that_holds_the_interpreter_keeps_its_lease(diary: Diary) -> None:
     """A6: leases are renewed from another process than the body's."""
-    hogging = hog.delay(diary.path, "hog", 4.5)
-    with running_worker(concurrency=1):
+    hogging = hog.delay(diary.path, "hog", 8.5)
+    with running_worker(concurrency=1, LEASE_SECONDS=4):
         diary.until("hog")
-        with running_worker("--pool=solo"):
+        with running_worker("--pool=solo", LEASE_SECONDS=4):
             result = settled(hogging)
     assert (result.state, result.deliveries, diary.counts()["hog"]) == ("SUCCESS", 1, 1)
 

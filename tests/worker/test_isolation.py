@@ -99,6 +99,22 @@ def test_errors_pass_and_leave_nothing(error: type[BaseException]) -> None:
     assert isolated(look_around.run) == first
 
 
+def test_connection_that_cannot_be_closed_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """J1: the body's outcome stands, and the slot lives."""
+
+    def refuse() -> None:
+        raise RuntimeError("not now")
+
+    def body() -> str:
+        leave_behind.run("transaction")
+        monkeypatch.setattr(connections["default"], "close", refuse)
+        return "done"
+
+    assert isolated(body) == "done"
+    monkeypatch.undo()
+    assert isolated(look_around.run)[:2] == [False, True]
+
+
 def test_queries_are_not_collected(settings: Any) -> None:
     """J7: with DEBUG, Django remembers every query."""
     settings.DEBUG = True
