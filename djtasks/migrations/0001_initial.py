@@ -8,7 +8,7 @@ def tune(apps, schema_editor):
     # A lease is rewritten in place where its page has room, and what is settled is vacuumed before it piles up.
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(
-            "ALTER TABLE djtasks_message SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, "
+            "ALTER TABLE djtasks_message SET (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.02, "
             "autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0.05, "
             "autovacuum_vacuum_insert_scale_factor = 0.05)"
         )

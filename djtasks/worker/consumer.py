@@ -11,7 +11,7 @@ from djtasks.worker import judge
 from djtasks.worker.execution import Holder
 from djtasks.worker.holdings import Holdings
 from djtasks.worker.intake import Intake
-from djtasks.worker.ledger import Ledger, warn_of_loss
+from djtasks.worker.ledger import Ledger
 from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
 
 STALE_SECONDS = 0.5
@@ -68,6 +68,8 @@ class Consumer:
     def _turn(self, now: float) -> float:
         self._hand_over()
         self._release_stale(now)
+        if self.holdings.pending and (rest := self.intake.pace.until_together(now)):
+            return rest
         begin = self._to_begin() + self._to_note(now)
         demand = self._demand()
         if self.holdings.pending or begin or demand or self.ledger.outage.lasts:
@@ -77,12 +79,9 @@ class Consumer:
     def drop(self, tokens: Iterable[Token]) -> None:
         """Let go of messages that are not ours any more: their runs are ended where the pool can."""
         for token in tokens:
-            held = self.holdings.forget(token)
-            if held is not None:
-                warn_of_loss(held.message)
-                self.ledger.confirm(token, False)
-                if held.place == "pool":
-                    self.pool.abandon(token)
+            held = self.ledger.lose(token)
+            if held is not None and held.place == "pool":
+                self.pool.abandon(token)
 
     def stop(self) -> None:
         """Reserve no more and give back at once what has not begun."""
@@ -113,8 +112,9 @@ class Consumer:
             self.intake.pace.saw(judge.is_late(message))
 
     def _hand_over(self) -> None:
-        if not self.stopping and self.holdings.hand_over(self.pool, self.intake.pace.depth()):
+        if not self.stopping and (count := self.holdings.hand_over(self.pool, self.intake.pace.depth())):
             self._moved_at = time.monotonic()
+            self.intake.pace.begin(count)
 
     def _to_begin(self) -> list[tuple[Token, bool]]:
         if self.stopping or not self.holdings.waiting:

@@ -63,8 +63,10 @@ class Heartbeat(threading.Thread):
             connections[settings.DATABASE] = vendor.connection
             try:
                 self._beat(vendor)
-            except Error as error:
-                logger.debug("heartbeat: %s", payloads.printable(str(error).strip(), 500))
+            # Whatever it was: without this thread every lease would run out under a worker that seems well.
+            except Exception as error:
+                level = logging.DEBUG if isinstance(error, Error) else logging.ERROR
+                logger.log(level, "heartbeat: %s", payloads.printable(str(error).strip(), 500), exc_info=True)
                 self._ended.wait(random.uniform(0.5, 1.0) * min(PAUSE_SECONDS, settings.LEASE_SECONDS / 10))
             finally:
                 self._close(vendor)

@@ -115,10 +115,13 @@ class Holdings:
                 note.append((token, True))
         return note
 
-    def hand_over(self, pool: Pool, depth: int) -> bool:
-        """Give the pool what may run: late messages ahead of their turn, early ones that were begun for a free slot."""
+    def hand_over(self, pool: Pool, depth: int) -> int:
+        """Give the pool what may run: late messages ahead of their turn, early ones that were begun for a free slot.
+
+        Returns how many that were.
+        """
         if not self.waiting:
-            return False
+            return 0
         room, idle = pool.room(depth), pool.idle()
         together: list[Reservation] = []
         passed: list[Reservation] = []
@@ -141,4 +144,4 @@ class Holdings:
         self.waiting.extendleft(reversed(passed))
         if together:
             pool.submit(together, depth)
-        return alone or bool(together)
+        return len(together) + alone

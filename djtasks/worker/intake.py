@@ -33,7 +33,7 @@ class Intake:
         self.holdings = holdings
         self.queues = queues
         self.excluded = excluded
-        self.pace = Pace(pool.slots)
+        self.pace = Pace(pool.slots, pool.runs_abreast)
         self.drained = False
         self._positions = Positions(settings.POLL_SECONDS)
         self._look_at = 0.0

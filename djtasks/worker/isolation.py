@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.signals import connection_created
 
+logger = logging.getLogger("djtasks.worker")
 T = TypeVar("T")
 
 
@@ -28,16 +31,27 @@ def isolated(function: Callable[[], T]) -> T:
     Language, time zone and other context variables that it sets end with the context.
     """
     if _thread.may_be_connected:
-        reset_queries()
-        close_old_connections()
+        with _logged():
+            reset_queries()
+            close_old_connections()
     try:
         return contextvars.copy_context().run(function)
     finally:
         if _thread.may_be_connected:
-            _drop_dirty_connections()
-            close_old_connections()
-            reset_queries()
+            with _logged():
+                _drop_dirty_connections()
+                close_old_connections()
+                reset_queries()
             _look_again()
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """What is raised while connections are closed is no failure of the body, and must not end the slot."""
+    try:
+        yield
+    except Exception:
+        logger.exception("a connection could not be closed")
 
 
 def _note_opening(**kwargs: Any) -> None:

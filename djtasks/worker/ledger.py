@@ -17,7 +17,7 @@ from djtasks.domain.outcomes import Failure, Outcome, Revoked, Settlement
 from djtasks.tasks import registry
 from djtasks.worker import judge
 from djtasks.worker.execution import Holder
-from djtasks.worker.holdings import Holdings
+from djtasks.worker.holdings import Held, Holdings
 from djtasks.worker.pace import Outage
 from djtasks.worker.pools.base import Pool
 
@@ -69,6 +69,14 @@ class Ledger:
             warn_of_loss(held.message)
         elif held and settlement.started_at is None:
             _announce(held.message, settlement.outcome)
+
+    def lose(self, token: Token) -> Held | None:
+        """Let go of a message that is not ours any more."""
+        held = self.holdings.forget(token)
+        if held is not None:
+            warn_of_loss(held.message)
+            self.confirm(token, False)
+        return held
 
     def promise(self, token: Token) -> None:
         """Remember that a run waits to hear of its settlement."""

@@ -10,6 +10,7 @@ DEPTH_SECONDS = 0.01
 MOST_AHEAD = 500
 MOST_DEPTH = 64
 FADE = 0.2
+TOGETHER_SECONDS = 0.0005
 LONGEST_PAUSE = 2.0
 LOG_EVERY = 5.0
 
@@ -17,14 +18,33 @@ LOG_EVERY = 5.0
 class Pace:
     """Learns how long tasks take: short ones are reserved ahead and in batches, long ones one for each free slot."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, abreast: bool = True) -> None:
         self.slots = slots
+        self.abreast = abreast
         self._seconds = 1.0
         self._all_late = True
+        self._together = 0
+        self._began_at = 0.0
 
     def learn(self, seconds: float) -> None:
         """Take a run into account: a long one counts at once, short ones only by and by."""
         self._seconds = max(seconds, self._seconds + (seconds - self._seconds) * FADE)
+        self._together -= 1
+
+    def begin(self, count: int) -> None:
+        """Take note of bodies that begin together."""
+        self._together = count
+        self._began_at = time.monotonic()
+
+    def until_together(self, now: float) -> float:
+        """Return how long to wait for the others that began with one that has ended: they can share its commit.
+
+        Late ones are reserved ahead, so that no slot waits for a settlement; of those that take turns in one
+        interpreter, the last ends when the commit for the first could be done.
+        """
+        if not self.abreast or self._together <= 0 or self._all_late or self._seconds > TOGETHER_SECONDS:
+            return 0.0
+        return max(0.0, self._began_at + TOGETHER_SECONDS - now)
 
     def suffer(self, seconds: float) -> None:
         """Take into account that no run has ended for so long."""

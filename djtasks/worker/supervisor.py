@@ -24,6 +24,7 @@ from djtasks.worker.holdings import Holdings
 from djtasks.worker.intake import Intake
 from djtasks.worker.ledger import Ledger
 from djtasks.worker.pools import make_pool
+from djtasks.worker.pools.base import Ended
 
 logger = logging.getLogger("djtasks.worker")
 BUSY_SECONDS = 1.0
@@ -100,7 +101,7 @@ class Supervisor:
                 self._turn()
             self._finish()
         finally:
-            self.pool.close()
+            self._close_pool()
             self.heartbeat.end()
             self.heartbeat.join(timeout=5)
             self.vendor.connection.close()
@@ -131,11 +132,16 @@ class Supervisor:
 
     def _finish(self) -> None:
         """Settle what the grace was too short for: bodies are ended first, so that none outlives its message."""
-        self.consumer.absorb(self.pool.close())
+        self.consumer.absorb(self._close_pool())
         self.consumer.give_up()
         ends = time.monotonic() + min(self.plan.grace, settings.LEASE_SECONDS) + 1
         while self.holdings and time.monotonic() < ends:
             time.sleep(min(0.2, self.consumer.step()))
+
+    def _close_pool(self) -> list[Ended]:
+        # The number of the alarm's socket may be the next connection's, into which no signal is to write.
+        signal.set_wakeup_fd(-1)
+        return self.pool.close()
 
     def _hear_signals(self) -> Any:
         """Let signals set flags and wake the loop: a handler that raises could hit any line of anybody's code."""

@@ -26,7 +26,7 @@ def test_burst_ends_when_nothing_is_ready(diary: Diary, pool: str) -> None:
 
 
 def test_burst_of_an_empty_queue_ends() -> None:
-    drain()
+    drain("--pool=solo")
 
 
 def test_banner_says_what_is_started() -> None:
@@ -114,5 +114,5 @@ def test_tables_that_are_not_there_end_it_with_a_sentence(tmp_path: os.PathLike[
 
 def test_prefork_is_another_name_of_processes() -> None:
     handle = add.delay(1, 2)
-    worker = drain("--pool=prefork")
+    worker = drain("--pool=prefork", concurrency=1)
     assert settled(handle).value == 3 and re.search("pool +processes", worker.log)

@@ -13,7 +13,7 @@ import pytest
 from django.db import DatabaseError, connections
 
 from djtasks.domain.identifiers import uuid7
-from tests.helpers import Diary, all_settled, leased, messages, results, running_worker, wait_until, why
+from tests.helpers import Diary, all_settled, drain, leased, messages, results, running_worker, wait_until, why
 from tests.lifecycle.proxy import FaultProxy
 from tests.tasks import add, note, note_hooked, note_late
 
@@ -69,13 +69,12 @@ def test_signals_while_commits_are_on_their_way(diary: Diary, proxy: FaultProxy)
         handles += [note.delay(diary.path, f"early {number}"), note_late.delay(diary.path, f"late {number}")]
     for _ in range(2):
         before = results().count()
-        with running_worker(url=proxy.url, LEASE_SECONDS=60) as worker:
+        with running_worker(concurrency=1, url=proxy.url, LEASE_SECONDS=60) as worker:
             wait_until(lambda before=before: results().count() > before or not messages().exists())
             time.sleep(random.uniform(0, 0.5))
             assert worker.stop() == 0
         assert leased() == 0
-    with running_worker("--burst") as worker:
-        assert worker.wait() == 0
+    drain("--pool=solo")
     assert {result.state for result in all_settled(handles)} == {"SUCCESS"}
     assert set(diary.counts().values()) == {1}
 

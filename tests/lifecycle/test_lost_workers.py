@@ -50,7 +50,7 @@ def test_messages_reserved_ahead_are_not_suspects_for_long(diary: Diary) -> None
         diary.until("hold")
         first.kill()
     diary.open_gate()
-    with running_worker():
+    with running_worker("--pool=solo"):
         assert settled(held).state == "SUCCESS"
         for result in all_settled(ahead):
             assert (result.state, result.losses <= 1) == ("SUCCESS", True)
@@ -61,11 +61,12 @@ def test_restart_under_the_same_name_adopts_nothing(diary: Diary) -> None:
     late = hold_late.delay(diary.path, "late", diary.gate)
     with running_worker("--pool=solo", "--hostname=pod-0", LEASE_SECONDS=3) as first:
         diary.until("late")
+        dead = messages().get(pk=late.id).worker
         first.kill()
     diary.open_gate()
     with running_worker("--pool=solo", "--hostname=pod-0", LEASE_SECONDS=3):
         again = settled(late)
-    assert (again.state, again.deliveries) == ("SUCCESS", 2)
+    assert (again.state, again.deliveries, again.worker == dead) == ("SUCCESS", 2, False)
     assert until_begun_anew(again) >= 0
 
 

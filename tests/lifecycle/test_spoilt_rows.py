@@ -84,7 +84,7 @@ def test_spoilt_rows_end_and_harm_nobody(diary: Diary, pool: str) -> None:
     for name, fields in SPOILT.items():
         spoilt[name] = spoil(fields)
         innocent.append(note.delay(diary.path, "innocent"))
-    with running_worker(f"--pool={pool}", LEASE_SECONDS=60, UNKNOWN_TASK_GRACE=0) as worker:
+    with running_worker(f"--pool={pool}", concurrency=1, LEASE_SECONDS=60, UNKNOWN_TASK_GRACE=0) as worker:
         assert {result.state for result in all_settled(innocent)} == {"SUCCESS"}
         for name, handle in spoilt.items():
             result = settled(handle)
@@ -123,7 +123,7 @@ def test_columns_without_types_harm_nobody(diary: Diary) -> None:
     spoilt += [spoil({name: "nonsense"}) for name in ("group", "root", "parent", "worker", "acks_late", "losses")]
     spoil({"id": "nonsense"})
     innocent = [note.delay(diary.path, "innocent") for _ in range(5)]
-    with running_worker() as worker:
+    with running_worker("--pool=solo") as worker:
         assert {result.state for result in all_settled(innocent)} == {"SUCCESS"}
         wait_until(lambda: not messages().filter(pk__in=[handle.id for handle in spoilt]).exists())
         assert worker.stop() == 0

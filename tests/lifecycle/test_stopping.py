@@ -76,7 +76,7 @@ def test_second_signal_ends_at_once(diary: Diary, number: int) -> None:
 def test_bodies_can_see_that_the_worker_is_stopping(diary: Diary) -> None:
     """A8."""
     handle = note_when_stopping.delay(diary.path, "body")
-    with running_worker() as worker:
+    with running_worker(concurrency=1) as worker:
         diary.until("body")
         assert worker.stop() == 0
     assert settled(handle).state == "SUCCESS"
@@ -95,7 +95,7 @@ def test_hooks_of_the_last_task_run_before_the_end(diary: Diary, way: str) -> No
 
 def test_idle_worker_stops(diary: Diary) -> None:
     """A8: also while its pool is still being made."""
-    with running_worker("--grace=600") as worker, running_worker("--grace=600", "--pool=solo") as solo:
+    with running_worker("--grace=600", concurrency=1) as worker, running_worker("--grace=600", "--pool=solo") as solo:
         wait_until(lambda: Worker.objects.count() == 2)
         for each in (worker, solo):
             assert each.stop() == 0
@@ -119,6 +119,6 @@ def test_signals_at_random_leave_nothing_behind(diary: Diary) -> None:
             time.sleep(random.uniform(0, 0.3))
             assert worker.stop() == 0
         assert leased() == 0
-    drain()
+    drain("--pool=solo")
     assert {result.state for result in all_settled(handles)} == {"SUCCESS"}
     assert set(diary.counts().values()) == {1}

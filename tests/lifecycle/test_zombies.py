@@ -79,10 +79,9 @@ def test_body_that_holds_the_interpreter_keeps_its_lease(diary: Diary) -> None:
 def test_workers_that_were_stalled_together_do_not_take_from_each_other(diary: Diary) -> None:
     """A14: after the pause of a whole host every lease has run out, and each holder gets the time to renew its own."""
     early = [hold.delay(diary.path, f"early {number}", diary.gate) for number in range(2)]
-    with running_worker(concurrency=3) as first, running_worker(concurrency=3) as second:
+    with running_worker() as first, running_worker() as second:
         for number in range(2):
             diary.until(f"early {number}")
-        # Slots are free in both, so that each looks for messages as soon as it wakes.
         wait_until(lambda: Worker.objects.count() == 2)
         for worker in (first, second):
             worker.pause()
@@ -116,6 +115,6 @@ def test_listeners_hear_of_messages_that_never_ran(diary: Diary) -> None:
     note.apply_async((diary.path, "late"), expires=-1)
     send_task("tests.tasks.nobody")
     die.delay()
-    with running_worker(UNKNOWN_TASK_GRACE=0, environment={"DJTASKS_TEST_DIARY": diary.path}):
+    with running_worker(concurrency=1, UNKNOWN_TASK_GRACE=0, environment={"DJTASKS_TEST_DIARY": diary.path}):
         diary.until("revoked True"), diary.until("unknown tests.tasks.nobody")
         diary.until("failed WorkerLostError")

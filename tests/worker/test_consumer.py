@@ -216,9 +216,7 @@ def test_nothing_is_lost_between_a_suspect_and_its_neighbours(bench: Bench) -> N
     """A4: a suspect takes a slot for itself, and what no longer fits waits."""
     suspect = reservation(note_late, losses=1)
     others = [reservation(note_late) for _ in range(3)]
-    bench.intake.pace.learn(0.001)
-    for _ in range(50):
-        bench.intake.pace.learn(0.0001)
+    learn_quick(bench)
     bench.put(suspect, *others)
     done: set[Token] = set()
 
@@ -299,6 +297,12 @@ def test_reservation_whose_answer_was_lost_is_adopted(bench: Bench) -> None:
     assert list(bench.pool.running) == [message.token]
 
 
+def learn_quick(bench: Bench) -> None:
+    """Let the pace believe that tasks are short."""
+    for _ in range(60):
+        bench.intake.pace.learn(0.0001)
+
+
 def out_of_order() -> None:
     raise OperationalError("the server closed the connection unexpectedly")
 
@@ -345,6 +349,18 @@ def test_lost_process_harms_only_what_it_had_begun(bench: Bench) -> None:
     assert list(bench.pool.running) == [behind.token]
 
 
+def test_stopping_worker_releases_at_once_what_has_not_begun(bench: Bench) -> None:
+    """A8: what waits here and what waits in the pool."""
+    learn_quick(bench)
+    running, behind = [reservation(note_late) for _ in range(2)], [reservation(note_late) for _ in range(3)]
+    suspects = [reservation(note_late, losses=1) for _ in range(2)]
+    bench.put(*running, *behind, *suspects)
+    bench.until(lambda: len(bench.holdings) == 7 and len(bench.pool.running) == 5)
+    bench.consumer.stop()
+    bench.turn()
+    assert set(released(bench)) == {message.token for message in behind + suspects}
+
+
 def test_stopping_worker_releases_what_comes_back(bench: Bench) -> None:
     """A8."""
     running, behind = reservation(note_late), reservation(note_late)
@@ -356,6 +372,16 @@ def test_stopping_worker_releases_what_comes_back(bench: Bench) -> None:
     bench.put(reservation(note_late))
     bench.turn()
     assert len(bench.shelf.ready) == 1
+
+
+def test_after_a_stall_nothing_is_taken_from_others(bench: Bench) -> None:
+    """A14: until each of them has had the time to renew its leases."""
+    bench.intake.look()
+    bench.turn()
+    bench.consumer.ledger.outage._expected_at -= 60
+    bench.intake.look()
+    bench.turn()
+    assert [demand.lapsed for demand in bench.shelf.demands] == [True, False]
 
 
 @pytest.mark.parametrize("given", [{"LEASE_SECONDS": 1, "POLL_SECONDS": 1}, {"LEASE_SECONDS": 2, "POLL_SECONDS": 60}])

@@ -206,11 +206,18 @@ def test_nobody_waits_for_a_process_that_does_not_read(bench: Bench, diary: Diar
     assert all(isinstance(bench.ends[message.token].outcome, Success) for message in behind)
 
 
-@pytest.mark.parametrize("name", WITH_CHILDREN)
-def test_worn_process_is_replaced_and_nothing_is_dropped(diary: Diary, name: str) -> None:
-    """A13: --max-tasks-per-child."""
-    bench = Bench(name, max_tasks_per_child=3)
-    messages = [reservation(note, diary.path, "body") for _ in range(10)]
+@pytest.mark.parametrize(
+    ("name", "limit", "count"),
+    [
+        ("processes", "max_tasks_per_child", 3),
+        ("threads", "max_tasks_per_child", 3),
+        ("processes", "max_memory_per_child", 1),
+    ],
+)
+def test_worn_process_is_replaced_and_nothing_is_dropped(diary: Diary, name: str, limit: str, count: int) -> None:
+    """A13: also where it has been given more than it has begun."""
+    bench = Bench(name, **{limit: count})
+    messages = [reservation(note, diary.path, "body") for _ in range(8)]
     waiting = list(messages)
 
     def all_ran() -> bool:
@@ -224,7 +231,7 @@ def test_worn_process_is_replaced_and_nothing_is_dropped(diary: Diary, name: str
         return bench.has_ended(*messages)
 
     bench.until(all_ran)
-    assert diary.counts() == {"body": 10}
+    assert diary.counts() == {"body": 8}
     assert len({pid for _, pid in diary.lines()}) >= 3
     bench.until(lambda: bench.pool.idle() > 0 and len(bench.pool.pids()) == (2 if name == "processes" else 1))
     bench.pool.close()

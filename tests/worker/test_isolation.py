@@ -107,11 +107,13 @@ def test_connection_that_cannot_be_closed_is_no_failure(monkeypatch: pytest.Monk
 
     def body() -> str:
         leave_behind.run("transaction")
-        monkeypatch.setattr(connections["default"], "close", refuse)
+        monkeypatch.setattr(broken, "close", refuse)
         return "done"
 
+    broken = connections["default"]
     assert isolated(body) == "done"
     monkeypatch.undo()
+    broken.close()
     assert isolated(look_around.run)[:2] == [False, True]
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from djtasks.worker.pace import LONGEST_PAUSE, Outage, Pace
+from djtasks.worker.pace import LONGEST_PAUSE, TOGETHER_SECONDS, Outage, Pace
 
 
 @pytest.fixture
@@ -52,6 +52,27 @@ def test_early_messages_are_never_reserved_ahead(pace: Pace) -> None:
     learn_quick(pace)
     pace.saw(late=False)
     assert pace.ahead() == 0
+
+
+def test_short_bodies_that_began_together_are_settled_together(pace: Pace) -> None:
+    learn_quick(pace)
+    pace.saw(late=False)
+    pace.begin(2)
+    began_at = time.monotonic()
+    pace.learn(0.0001)
+    assert 0 < pace.until_together(began_at) <= TOGETHER_SECONDS
+    assert pace.until_together(began_at + TOGETHER_SECONDS) == 0
+    pace.learn(0.0001)
+    assert pace.until_together(began_at) == 0
+
+
+@pytest.mark.parametrize(("late", "seconds"), [(True, 0.0001), (False, 1)])
+def test_nobody_waits_for_long_or_late_ones(pace: Pace, late: bool, seconds: float) -> None:
+    learn_quick(pace)
+    pace.saw(late=late)
+    pace.begin(2)
+    pace.learn(seconds)
+    assert pace.until_together(time.monotonic()) == 0
 
 
 def test_pauses_of_an_outage_grow_and_differ() -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 from django.db import DatabaseError, IntegrityError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from djtasks.broker.vendors import postgresql_parameters as parameters
 from djtasks.broker.vendors import postgresql_statements as sql
@@ -29,6 +30,10 @@ class PostgresqlVendor(Vendor):
 
     _raw: Any = None
     _cursors: Sequence[psycopg.Cursor[Any]] = ()
+
+    def __init__(self, connection: BaseDatabaseWrapper, *, private: bool = False) -> None:
+        super().__init__(connection, private=private)
+        self._begun_before: dict[Token, bool] = {}
 
     # Calling
 
@@ -89,8 +94,13 @@ class PostgresqlVendor(Vendor):
             (sql.UNKNOWN, {**tokens, "worker": worker, "lease": lease}),
             (sql.WRITTEN, tokens),
         )
-        found = [Reservation._make(row[:-1])._replace(begun_before=row[-1]) for row in unknown]
+        found = [Reservation._make(row[:-1]) for row in unknown]
+        # The renewal moves what this is told by, and its own answer may be lost, too: the first word counts.
+        for reservation, row in zip(found, unknown, strict=True):
+            self._begun_before.setdefault(reservation.token, row[-1])
+        found = [reservation._replace(begun_before=self._begun_before[reservation.token]) for reservation in found]
         ours = self.renew([reservation.token for reservation in found], lease).held
+        self._begun_before.clear()
         adopted = [reservation for reservation in found if reservation.token in ours]
         return Recovered(adopted, {Token(*row) for row in written})
 
@@ -102,15 +112,13 @@ class PostgresqlVendor(Vendor):
         return "revoked" if ended else "requested" if found else None
 
     def purge_results(self, limit: int) -> int:
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql.PURGE_RESULTS, {"limit": limit})
-            return int(cursor.rowcount)
+        (rows,) = self._run((sql.PURGE_RESULTS, {"limit": limit}))
+        return len(rows)
 
     # Waiting
 
     def await_result(self, message_id: str) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql.AWAIT_RESULT, {"id": message_id})
+        self._run((sql.AWAIT_RESULT, {"id": message_id}))
 
     def lives(self, message_id: str) -> bool:
         (((lives,),),) = self._run((sql.LIVES, {"id": message_id}))

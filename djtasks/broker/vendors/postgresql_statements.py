@@ -16,7 +16,7 @@ SETTINGS = """
 SELECT set_config(name, value, %(local)s) FROM (VALUES
     ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'),
     ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('default_transaction_isolation', 'read committed'),
-    ('statement_timeout', '60s'), ('lock_timeout', '10s')
+    ('statement_timeout', '60s'), ('lock_timeout', '5s')
 ) AS setting (name, value)
 """
 
@@ -170,7 +170,8 @@ SELECT later.seconds, reserved.* FROM (
 
 # The join is spelled so that it can only be run as a probe of the primary key for each token, in the tokens' order:
 # by "=" the planner may walk the whole index instead, for the sake of a merge join, and lock rows in any order.
-_HELD = "m.id = ANY (ARRAY[token.id]) AND m.deliveries = token.deliveries AND m.leased_until IS NOT NULL"
+_DELIVERY = "m.id = ANY (ARRAY[token.id]) AND m.deliveries = token.deliveries"
+_HELD = f"{_DELIVERY} AND m.leased_until IS NOT NULL"
 
 _CARRIED = ", ".join(f'"{column}"' for column in CARRIED)
 _OWN = "errors, started_at, state, value, hostname, finished_at, expires_at"
@@ -245,12 +246,11 @@ FROM djtasks_message
 WHERE worker = %(worker)s::uuid AND leased_until IS NOT NULL AND id <> ALL (%(id)s::uuid[])
 """
 WRITTEN = f"""
-SELECT token.id::text, token.deliveries FROM {_TOKENS}
-WHERE EXISTS (SELECT FROM djtasks_result r WHERE r.id = token.id AND r.deliveries = token.deliveries)
-    OR EXISTS (
-        SELECT FROM djtasks_message m
-        WHERE m.id = token.id AND m.deliveries = token.deliveries AND m.leased_until IS NULL
-    )
+SELECT r.id::text, r.deliveries FROM {_TOKENS}
+JOIN djtasks_result r ON r.id = ANY (ARRAY[token.id]) AND r.deliveries = token.deliveries
+UNION ALL
+SELECT m.id::text, m.deliveries FROM {_TOKENS}
+JOIN djtasks_message m ON {_DELIVERY} AND m.leased_until IS NULL
 """
 
 # The mark comes first, and locks the row: then nobody can reserve or begin it while it is decided.
@@ -270,8 +270,8 @@ PURGE_RESULTS = """
 DELETE FROM djtasks_result WHERE id = ANY (ARRAY(
     SELECT id FROM djtasks_result WHERE expires_at < statement_timestamp()
     ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-))
+)) RETURNING true
 """
 
-AWAIT_RESULT = "UPDATE djtasks_message SET awaited = true WHERE id = %(id)s::uuid AND NOT awaited"
+AWAIT_RESULT = "UPDATE djtasks_message SET awaited = true WHERE id = %(id)s::uuid AND NOT awaited RETURNING id"
 LIVES = "SELECT EXISTS (SELECT FROM djtasks_message WHERE id = %(id)s::uuid)"

@@ -43,6 +43,7 @@ class Pool(ABC):
     """Where bodies run."""
 
     runs_here: ClassVar[bool] = False  # Whether a ``wait`` lasts as long as a body.
+    runs_abreast = True  # Whether bodies run side by side, instead of by turns in one interpreter.
 
     def __init__(self, slots: int, holder: Holder) -> None:
         self.slots = slots

@@ -35,6 +35,7 @@ class ChildPool(Pool):
     ) -> None:
         super().__init__(slots, holder)
         self.slots_per_child = slots_per_child
+        self.runs_abreast = slots_per_child == 1
         self.max_tasks = max_tasks_per_child
         self.max_memory = max_memory_per_child
         self._children: list[Process] = []

@@ -50,16 +50,21 @@ class SoloPool(Pool):
         return True
 
     def wait(self, timeout: float) -> list[Event]:
-        # What short bodies return is settled together.
-        until = time.monotonic() + TOGETHER_SECONDS
         if self._inbox:
-            while self._inbox and not self._run(self._inbox.popleft()).waits and time.monotonic() < until:
-                pass
+            self._run_some()
         elif not self._events:
             select.select([self.alarm], [], [], max(0.0, timeout))
             self.alarm.silence()
         events, self._events = self._events, []
         return events
+
+    def _run_some(self) -> None:
+        """Run one body, or several short ones: they are settled together."""
+        until = time.monotonic() + TOGETHER_SECONDS
+        while self._inbox:
+            ended = self._run(self._inbox.popleft())
+            if ended.waits or time.monotonic() >= until:
+                break
 
     def _run(self, message: Reservation) -> Ended:
         run = execute(message, self.holder)

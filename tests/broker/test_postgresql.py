@@ -1,0 +1,433 @@
+"""What PostgreSQL is promised, and what is promised of it: plans, locks, commits, sessions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connection, connections
+from psycopg import errors
+
+from djtasks.broker.settle import settle
+from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor
+from djtasks.broker.vendors import postgresql_parameters as parameters
+from djtasks.broker.vendors.base import MESSAGES_CHANNEL
+from djtasks.domain.outcomes import Released, Retry, Settlement, Success
+from djtasks.exceptions import AlreadyEnqueued
+from djtasks.models import Worker
+from tests.broker.sentences import (
+    DONE,
+    LEASE,
+    demand,
+    error,
+    exchange,
+    held,
+    let_leases_lapse,
+    new,
+    open_transaction,
+    reserve,
+    send,
+    settled,
+    wait_until,
+)
+from tests.broker.test_reserve import marks_behind
+
+pytestmark = pytest.mark.postgres
+
+
+def ask(vendor: Vendor, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    with vendor.connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall()
+
+
+def setting(vendor: Vendor, name: str) -> str:
+    return ask(vendor, "SELECT current_setting(%s)", name)[0][0]
+
+
+# Plans
+
+
+def live(vendor: Vendor) -> None:
+    """Let every statement of a message's life be planned, and run once."""
+    messages = reserve(vendor, limit=6)
+    messages += reserve(vendor, limit=2, marks=marks_behind(messages))
+    tokens = [message.token for message in messages]
+    vendor.renew(tokens, LEASE)
+    vendor.renew([*tokens, tokens[0]._replace(deliveries=99)], LEASE)
+    exchange(vendor, begin=[(token, True) for token in tokens])
+    outcomes = [Success("1"), Retry("{}", delay=60.0), Released(), Success("1")]
+    settlements = [Settlement(token, outcome) for token, outcome in zip(tokens, outcomes, strict=False)]
+    assert len(exchange(vendor, settlements, wanted=demand(2)).settled) == 4
+    vendor.lives(tokens[0].id)
+    vendor.recover(messages[0].id, tokens, LEASE)
+
+
+def plans(vendor: Vendor) -> dict[str, dict[str, Any]]:
+    """Return the plans that this session keeps."""
+    kept = {}
+    known = ask(vendor, "SELECT name, statement, array_length(parameter_types, 1) FROM pg_prepared_statements")
+    for name, statement, count in known:
+        if "djtasks_message" in statement:
+            values = f"({', '.join(['NULL'] * count)})" if count else ""
+            ((plan,),) = ask(vendor, f"EXPLAIN (FORMAT JSON) EXECUTE {name} {values}")
+            kept[statement] = plan[0]["Plan"]
+    return kept
+
+
+def searches(plan: dict[str, Any], above: str = "") -> Iterator[dict[str, Any]]:
+    """Yield what reads more of our tables than it finds.
+
+    A row is found by its place or by a condition on the index; to take the first entry of an index is no search either.
+    """
+    kind = plan["Node Type"]
+    finds = kind == "Tid Scan" or "Index Cond" in plan or (above == "Limit" and kind.startswith("Index"))
+    if plan.get("Relation Name") in ("djtasks_message", "djtasks_result") and kind.endswith("Scan") and not finds:
+        yield plan
+    for part in plan.get("Plans", ()):
+        yield from searches(part, above if kind == "Result" else kind)
+
+
+def assert_all_find_by_index(vendor: Vendor) -> None:
+    known = plans(vendor)
+    assert len(known) >= 9
+    for statement, plan in known.items():
+        # To look for a worker's leases without their ids is the one search there is; it comes after outages only.
+        if "WHERE worker =" not in statement:
+            assert list(searches(plan)) == [], statement
+
+
+def fill(count: int) -> None:
+    """Insert many messages at once, as nobody has analyzed them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO djtasks_message (id, task, queue) "
+            "SELECT gen_random_uuid(), 'tests.add', 'q' || i %% 3 FROM generate_series(1, %s) AS i",
+            [count],
+        )
+
+
+def test_plans_find_by_index_in_a_table_that_was_empty_and_is_full(private: Vendor) -> None:
+    """C18"""
+    send(private, 10)
+    live(private)
+    assert_all_find_by_index(private)
+    fill(100_000)
+    live(private)
+    assert_all_find_by_index(private)
+    fresh = private_vendor()
+    live(fresh)
+    assert_all_find_by_index(fresh)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE djtasks_message")
+    live(fresh)
+    assert_all_find_by_index(fresh)
+    fresh.connection.close()
+
+
+@pytest.mark.parametrize("count", [50, 500, 5000])
+def test_plans_find_by_index_when_statistics_mislead(private: Vendor, count: int) -> None:
+    """C18: nothing was leased when they were made."""
+    fill(count)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE djtasks_message")
+    live(private)
+    assert_all_find_by_index(private)
+
+
+# What it costs
+
+
+def test_leases_are_heap_only_updates(private: Vendor) -> None:
+    """C7"""
+    send(private, 3000)
+    before = updates(private)
+    reserved = [message for _ in range(30) for message in reserve(private, limit=100)]
+    private.renew([message.token for message in reserved], LEASE)
+    private.connection.close()  # and so it reports what it has done
+    wait_until(lambda: updates(private)[0] - before[0] >= 6000)
+    after = updates(private)
+    share = (after[1] - before[1]) / (after[0] - before[0])
+    assert share > 0.9, share
+
+
+def updates(vendor: Vendor) -> tuple[int, int]:
+    query = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'djtasks_message'"
+    return ask(vendor, query)[0]
+
+
+def test_migration_leaves_room_for_leases(private: Vendor) -> None:
+    ((options,),) = ask(private, "SELECT reloptions FROM pg_class WHERE relname = 'djtasks_message'")
+    assert int(dict(option.split("=") for option in options)["fillfactor"]) <= 50
+
+
+def test_idle_worker_writes_nothing(private: Vendor) -> None:
+    """C15, H5"""
+    send(private, 3, delay=60.0)
+    with open_transaction(private):
+        assert reserve(private) == []
+        assert ask(private, "SELECT pg_current_xact_id_if_assigned()") == [(None,)]
+
+
+def test_exchange_is_one_transaction(private: Vendor) -> None:
+    message = held(private)
+    send(private)
+    exchange(private)
+    before = transactions(private)
+    exchange(private, [Settlement(message.token, DONE)], wanted=demand())
+    assert transactions(private) - before == 2  # with the one that asks
+
+
+def transactions(vendor: Vendor) -> int:
+    """Count the transactions that this cluster has given a number, with one more for the question."""
+    return int(ask(vendor, "SELECT pg_current_xact_id()::text")[0][0])
+
+
+def test_no_savepoint_is_ever_set(private: Vendor) -> None:
+    """C16"""
+    with tempfile.TemporaryFile("w+") as log:
+        private.connection.ensure_connection()
+        pgconn = private.connection.connection.pgconn
+        pgconn.trace(log.fileno())
+        with open_transaction(private):
+            (known, *_) = send(private, 8)
+            for messages in ([new(id=known)], [new(), new(id=known)]):
+                with pytest.raises(AlreadyEnqueued):
+                    private.insert(messages)
+        live(private)
+        private.revoke(UUID(send(private)[0]), error("stop"), hostname="", retention=None)
+        private.purge_results(10)
+        pgconn.untrace()
+        log.seek(0)
+        said = log.read()
+    assert "DELETE FROM djtasks_message" in said and "SAVEPOINT" not in said
+
+
+# Commits
+
+
+def test_announcement_is_made_only_where_a_worker_listens(private: Vendor) -> None:
+    """C9"""
+    usual = shared_vendor()
+    with private.listen(MESSAGES_CHANNEL) as listener:
+        send(usual)
+        worker = Worker.objects.create(name="w", host="h", pid=1, pool="solo", slots=1, listening=False)
+        send(usual, 2)
+        assert list(listener.wait(0.0)) == []
+        Worker.objects.filter(pk=worker.pk).update(listening=True)
+        usual.insert([new(queue="a"), new(queue="b"), new(queue="a")])
+        heard: set[str] = set()
+        wait_until(lambda: bool(heard.update(listener.wait(0.05)) or heard == {"a", "b"}))
+
+
+def test_broken_statement_leaves_the_connection_usable(private: Vendor) -> None:
+    message = held(private)
+    for text in ("a\0b", "\ud800"):
+        with pytest.raises(DatabaseError):
+            exchange(private, [Settlement(message.token, Retry("{}", queue=text))], wanted=demand())
+    with pytest.raises(DatabaseError) as caught:
+        exchange(private, [Settlement(message.token, Retry("{}", queue="q" * 200))], wanted=demand())
+    assert private.is_refusal(caught.value)
+    assert settled(private, message.token)
+
+
+def test_limits_of_the_server_are_a_refusal(private: Vendor) -> None:
+    failure = DatabaseError()
+    failure.__cause__ = errors.ProgramLimitExceeded("index row size 3000 exceeds maximum")
+    assert private.is_refusal(failure)
+
+
+LOST = [errors.ReadOnlySqlTransaction, errors.AdminShutdown, errors.UndefinedColumn, errors.DiskFull]
+
+
+@pytest.mark.parametrize("cause", LOST)
+def test_trouble_of_the_server_is_no_outcomes_fault(private: Vendor, cause: type[psycopg.Error]) -> None:
+    """C5, C14"""
+    failure = DatabaseError()
+    failure.__cause__ = cause("no")
+    assert not private.is_refusal(failure)
+
+
+def test_server_that_became_read_only_marks_nothing_as_failed(private: Vendor) -> None:
+    """C5"""
+    message = held(private)
+    ask(private, "SELECT set_config('default_transaction_read_only', 'on', false)")
+    with pytest.raises(DatabaseError):
+        settle(private, [Settlement(message.token, DONE)])
+    ask(private, "SELECT set_config('default_transaction_read_only', 'off', false)")
+    assert settle(private, [Settlement(message.token, DONE)]).settled == {message.token}
+
+
+# Sessions
+
+
+def test_private_session_is_set_up_for_the_queue_each_time_it_connects(private: Vendor) -> None:
+    for _ in range(2):
+        exchange(private, wanted=demand())
+        private.lives(new().id)
+        assert setting(private, "plan_cache_mode") == "force_generic_plan"
+        assert setting(private, "enable_seqscan") == "off" and setting(private, "jit") == "off"
+        assert setting(private, "statement_timeout") == "1min"
+        assert ask(private, "SELECT count(*) > 0 FROM pg_prepared_statements") == [(True,)]
+        private.connection.close()
+
+
+def test_session_that_was_cut_off_is_set_up_again(private: Vendor) -> None:
+    """C2"""
+    message = held(private)
+    ((pid,),) = ask(private, "SELECT pg_backend_pid()")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    with pytest.raises(DatabaseError) as caught:
+        exchange(private, [Settlement(message.token, DONE)], wanted=demand())
+    assert not private.is_refusal(caught.value) and not private.is_transient(caught.value)
+    private.connection.close()
+    assert settled(private, message.token)
+    assert setting(private, "plan_cache_mode") == "force_generic_plan"
+
+
+def test_applications_session_stays_as_it_is() -> None:
+    usual = shared_vendor()
+    names = ("plan_cache_mode", "enable_seqscan", "jit", "statement_timeout", "lock_timeout")
+    before = [setting(usual, name) for name in names]
+    message = held(usual)
+    assert usual.renew([message.token], LEASE).held and settled(usual, message.token)
+    assert usual.revoke(UUID(send(usual)[0]), error("stop"), hostname="", retention=None) == "revoked"
+    assert [setting(usual, name) for name in names] == before
+    assert ask(usual, "SELECT count(*) FROM pg_prepared_statements") == [(0,)]
+
+
+def test_behind_a_pooler_nothing_stays_in_the_session(settings: Any) -> None:
+    """C11"""
+    settings.DJTASKS = {"PREPARED_STATEMENTS": False}
+    vendor = private_vendor()
+    send(vendor, 10)
+    live(vendor)
+    assert setting(vendor, "enable_seqscan") == "on" and setting(vendor, "plan_cache_mode") == "auto"
+    assert ask(vendor, "SELECT count(*) FROM pg_prepared_statements") == [(0,)]
+    with open_transaction(vendor):
+        reserve(vendor)
+        assert setting(vendor, "enable_seqscan") == "off"
+    vendor.connection.close()
+
+
+@pytest.fixture
+def role() -> Iterator[Any]:
+    """Settings of the role, for sessions that begin from here on."""
+    with connection.cursor() as cursor:
+        yield lambda assignment: cursor.execute(f"ALTER ROLE CURRENT_USER SET {assignment}")
+        cursor.execute("ALTER ROLE CURRENT_USER RESET ALL")
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_isolation_of_the_role_does_not_reach_the_queue(role: Any, level: str) -> None:
+    """B4"""
+    role(f"default_transaction_isolation = '{level}'")
+    first, second = private_vendor(), private_vendor()
+    message = held(first)
+    let_leases_lapse()
+    with open_transaction(second):
+        second.connection.connection.execute("SELECT 1")
+    assert setting(first, "transaction_isolation") == "read committed"
+    assert settled(first, message.token)
+    for vendor in (first, second):
+        vendor.connection.close()
+
+
+@pytest.mark.parametrize("timeout", ["statement_timeout", "lock_timeout"])
+def test_timeouts_of_the_role_are_not_the_queues(role: Any, timeout: str) -> None:
+    """C12"""
+    role(f"{timeout} = '1ms'")
+    vendor = private_vendor()
+    reserve(vendor)
+    send(vendor, 2000)
+    messages = reserve(vendor, limit=2000)
+    assert len(messages) == 2000
+    assert len(exchange(vendor, [Settlement(message.token, DONE) for message in messages]).settled) == 2000
+    vendor.connection.close()
+
+
+@pytest.fixture
+def options() -> Iterator[dict[str, Any]]:
+    """OPTIONS of the database, for connections that are made from here on."""
+    usual = connections["default"].settings_dict
+    kept = usual.get("OPTIONS") or {}
+    usual["OPTIONS"] = dict(kept)
+    yield usual["OPTIONS"]
+    usual["OPTIONS"] = kept
+
+
+def test_private_connection_needs_no_pool_and_no_isolation_level_of_the_application(options: dict[str, Any]) -> None:
+    """J5"""
+    options |= {"pool": {"min_size": 1}, "isolation_level": psycopg.IsolationLevel.SERIALIZABLE, "connect_timeout": 7}
+    vendor = private_vendor()
+    message = held(vendor)
+    assert settled(vendor, message.token)
+    assert vendor.connection.pool is None
+    assert setting(vendor, "transaction_isolation") == "read committed"
+    info = vendor.connection.connection.info.get_parameters()
+    assert (info["connect_timeout"], info["keepalives_idle"], info["tcp_user_timeout"]) == ("7", "10", "20000")
+    assert options["isolation_level"] is psycopg.IsolationLevel.SERIALIZABLE and "pool" in options
+    vendor.connection.close()
+
+
+def test_queue_works_on_a_connection_with_server_side_binding(options: dict[str, Any]) -> None:
+    """J5"""
+    options["server_side_binding"] = True
+    usual = shared_vendor().connection
+    usual.close()
+    try:
+        vendor = shared_vendor()
+        send(vendor), send(vendor, 8)
+        live(vendor)
+        assert vendor.now()
+    finally:
+        usual.close()
+
+
+# Literals
+
+TEXTS = [
+    "",
+    "a",
+    "NULL",
+    "null",
+    None,
+    '"',
+    "\\",
+    '\\"',
+    "a,b",
+    "{}",
+    "{a}",
+    " ",
+    "\n\t",
+    "ü€😀",
+    "\1",
+    "'",
+    "%s",
+    "\\N",
+]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1], [None], [None, None], ["\1\1"], []])
+def test_array_of_texts_arrives_as_it_was(private: Vendor, texts: list[str | None]) -> None:
+    expected = [None if text == "\1" else text for text in texts]
+    assert ask(private, "SELECT %s::text[]", parameters.texts(texts)) == [(expected,)]
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800", "a\udfff"])
+def test_text_that_no_column_holds_is_refused_at_once(text: str) -> None:
+    for texts in ([text], ["a", text, None], [text, text]):
+        with pytest.raises(DatabaseError):
+            parameters.texts(texts)
+
+
+def test_array_of_numbers_arrives_as_it_was(private: Vendor) -> None:
+    floats = [None, 0.0, -1.5, 1e300, 1_700_000_000.123456, float("inf")]
+    assert ask(private, "SELECT %s::float8[]", parameters.plain(floats)) == [(floats,)]
+    assert ask(private, "SELECT %s::bool[]", parameters.plain([True, None, False])) == [([True, None, False],)]
+    assert ask(private, "SELECT %s::int[]", parameters.plain([])) == [([],)]
