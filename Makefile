@@ -1,8 +1,9 @@
 # make demo    the example project at work: worker, beat and site (ONCE=1: end by itself, with a summary)
 # make test    the tests, on PostgreSQL and on SQLite
 # make check   what a change must pass: lint, types, test
+# make bench   djtasks beside Celery and Redis; one of the programs: ARGS=drain, ARGS="workflows --quick"
 #
-# PYTHON makes the environment VENV; DJANGO picks a version ("Django~=5.2.0"); ARGS goes to pytest.
+# PYTHON makes the environment VENV; DJANGO picks a version ("Django~=5.2.0"); ARGS goes to pytest, and to the benchmarks.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -22,7 +23,7 @@ test: $(VENV)/test
 	@trap 'exit 130' INT; failed=; \
 	for database in postgresql sqlite; do \
 		echo "== tests on $$database"; \
-		$(BIN)/pytest --database=$$database $(ARGS) || failed="$$failed $$database"; \
+		$(BIN)/pytest --database=$$database --numprocesses=3 --dist=worksteal $(ARGS) || failed="$$failed $$database"; \
 	done; \
 	test -z "$$failed" || { echo "== failed on:$$failed"; exit 1; }
 

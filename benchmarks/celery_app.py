@@ -33,3 +33,18 @@ def add_late(x: int, y: int) -> int:
 @app.task
 def begin() -> float:
     return time.monotonic()
+
+
+@app.task
+def nothing() -> None:
+    """Be one of the header of a chord."""
+
+
+@app.task
+def count(values: list[object]) -> int:
+    return len(values)
+
+
+@app.task
+def increase(number: int) -> int:
+    return number + 1

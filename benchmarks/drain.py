@@ -8,18 +8,14 @@ look that saw results still missing. In the end all results must be there and no
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from datetime import datetime
 
-from benchmarks.programs import MissingProgram, Program, RedisServer
+from benchmarks.programs import Program
 from benchmarks.report import Record, quantile
-from benchmarks.sides import POSTGRES_SETTINGS, CeleryWithRedis, Djtasks, Side
-from tests.servers import PostgresServer, ServerError
+from benchmarks.running import begin_round, measure, note
+from benchmarks.sides import Side
 
 MODES = {"late": "add_late", "early": "add"}
 AT_FIRST = 5_000
@@ -40,39 +36,7 @@ class TooShort(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure both sides, show a table and write the figures."""
-    options = parse(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    record = Record(
-        started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
-        cores=os.cpu_count() or 0,
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.machine()}",
-        quick=options.quick,
-        rounds=options.rounds,
-    )
-    try:
-        with RedisServer() as redis_server, PostgresServer(**POSTGRES_SETTINGS) as postgres_server:
-            sides: tuple[Side, ...] = (Djtasks(postgres_server), CeleryWithRedis(redis_server))
-            record.versions = {side.name: side.versions() for side in sides}
-            Measuring(sides, record, options).run()
-    except (MissingProgram, ServerError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"\n{record.table()}\n\nwritten to {record.write()}")
-    return 0
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (default 3)")
-    parser.add_argument("--quick", action="store_true", help="one short round, for a first look")
-    parser.add_argument("--only", default="", metavar="WORD", help="only what has this word in its name")
-    options = parser.parse_args(arguments)
-    options.rounds = options.rounds or (1 if options.quick else 3)
-    options.warm_up, options.window = (0.5, 1.0) if options.quick else (1.0, 3.0)
-    options.calls = 50 if options.quick else 200
-    return options
+    return measure("drain", __doc__, Measuring, arguments)
 
 
 class Measuring:
@@ -82,15 +46,20 @@ class Measuring:
         self.sides = sides
         self.record = record
         self.options = options
+        options.warm_up, options.window = (0.5, 1.0) if options.quick else (1.0, 3.0)
+        options.calls = 50 if options.quick else 200
         self._enough: dict[tuple[str, str, str], int] = {}
 
     def run(self) -> None:
         """Measure all rounds, showing each figure as it comes."""
         for number in range(1, self.options.rounds + 1):
-            self.record.load.append(round(os.getloadavg()[0], 2))
-            print(f"round {number} of {self.options.rounds}, load {self.record.load[-1]}", flush=True)
+            begin_round(self.record, number)
             for what in (self._enqueue, self._drain, self._latency):
                 what()
+
+    def remarks(self) -> str:
+        """Say nothing that the table does not show."""
+        return ""
 
     def _enqueue(self) -> None:
         for side in self.sides:
@@ -171,8 +140,7 @@ class Measuring:
                     self._note(f"{what}, p{share}", side, side.of_latency, quantile(seconds, share) * 1000, "ms")
 
     def _note(self, what: str, side: Side, way: str, figure: float, unit: str = "tasks/s") -> None:
-        self.record.note(what, unit, side.name, way, figure, one_slot=way in side.one_slot)
-        print(f"  {what:<32}{side.title:<24}{way:<32}{figure:>12,.1f} {unit}", flush=True)
+        note(self.record, what, side, way, figure, unit)
 
     def _wanted(self, what: str) -> bool:
         return self.options.only in what

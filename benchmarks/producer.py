@@ -1,4 +1,6 @@
-"""The calling program of either side: ``python -m benchmarks.producer SIDE HOW COUNT [TASK]`` prints what it measured.
+"""The calling program of either side: ``python -m benchmarks.producer SIDE HOW COUNT NAME`` prints what it measured.
+
+NAME is that of a task, or of a workflow's shape.
 
 It is a process of its own for each measurement, so that neither side's libraries, subscriptions and garbage are there
 while the other is measured.
@@ -7,13 +9,18 @@ while the other is measured.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
+
+from benchmarks.shapes import SHAPES
 
 WARM_UP = 50
 BULK = 10_000
+WORKFLOWS = 5
 GAP = 0.02
 PATIENCE = 60
 
@@ -70,6 +77,80 @@ def round_trips(task: Any, count: int) -> list[float]:
     return [timed(lambda: task.delay().get(timeout=PATIENCE)) for _ in range(WARM_UP + count)][WARM_UP:]
 
 
+def workflows(shape: Callable[..., Any], side: str, size: int) -> list[float]:
+    """Return the seconds from each call of a workflow until its last result is in the caller's hands."""
+    canvas, tasks = import_module(side), tasks_of(side)
+
+    def run(size: int) -> float:
+        workflow = shape(canvas, tasks, size)
+        values = []
+        seconds = timed(lambda: values.append(workflow.apply_async().get(timeout=PATIENCE)))
+        if values != [size]:
+            raise RuntimeError(f"{shape.__name__} of {size} has the result {values}")
+        return seconds
+
+    run(WARM_UP)
+    return [run(size) for _ in range(WORKFLOWS)]
+
+
+def beat(side: str, count: int) -> float:
+    """Let so many schedules come due at the same moment; return the seconds until one beat has sent them all."""
+    return {"djtasks": beat_of_djtasks, "celery": beat_of_celery}[side](count)
+
+
+def beat_of_djtasks(count: int) -> float:
+    from datetime import timedelta
+
+    from django.db.models.functions import Now
+
+    from djtasks.beat.tick import tick
+    from djtasks.broker.vendors import private_vendor
+    from djtasks.models import Schedule
+
+    rule = {"kind": "crontab", "expression": "0 3 * * *", "planned": "crontab|0 3 * * *|UTC|first"}
+    task = {"task": "benchmarks.tasks.add", "args": [1, 2], "timezone": "UTC"}
+    Schedule.objects.all().delete()
+    Schedule.objects.bulk_create(Schedule(name=f"schedule {number}", **task, **rule) for number in range(count))
+    Schedule.objects.update(next_run_at=Now() - timedelta(seconds=1))
+    vendor, sent = private_vendor(), []
+    seconds = timed(lambda: sent.append(tick(vendor)))
+    if sent != [count]:
+        raise RuntimeError(f"{sent} messages of {count} were sent")
+    return seconds
+
+
+def beat_of_celery(count: int) -> float:
+    from datetime import UTC, datetime
+
+    from celery.beat import Scheduler
+    from celery.schedules import crontab
+
+    from benchmarks.celery_app import add, app
+
+    class InMemory(Scheduler):
+        """The scheduler that all others build on; it keeps nothing."""
+
+        def setup_schedule(self) -> None:
+            self.install_default_entries({})
+            long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+            for number in range(count):
+                facts = {"name": f"schedule {number}", "task": add.name, "args": (1, 2), "last_run_at": long_ago}
+                self.add(schedule=crontab(minute=0, hour=3, app=app), app=app, **facts)
+
+    scheduler = InMemory(app, lazy=False)
+
+    def send() -> None:
+        # It sends one at each tick, and says zero as long as another is due.
+        while scheduler.tick() == 0:
+            pass
+
+    seconds = timed(send)
+    sent = sum(entry.total_run_count for entry in scheduler.schedule.values())
+    if sent < count:
+        raise RuntimeError(f"{sent} messages of {count} were sent")
+    return seconds
+
+
 def timed(function: Callable[[], object]) -> float:
     """Call the function; return the seconds that it took."""
     start = time.perf_counter()
@@ -93,7 +174,15 @@ def tasks_of(side: str) -> Any:
 
 def main(side: str, how: str, count: int, name: str) -> object:
     """Measure one thing."""
-    task = getattr(tasks_of(side), name)
+    tasks = tasks_of(side)
+    match how:
+        case "run":
+            return workflows(SHAPES[name], side, count)
+        case "send":
+            return SHAPES[name](import_module(side), tasks, count).apply_async().id
+        case "beat":
+            return beat(side, count)
+    task = getattr(tasks, name)
     match how:
         case "fill":
             return (enqueue_many if side == "djtasks" else apply_async_with_one_producer)(task, count)
@@ -113,3 +202,6 @@ def main(side: str, how: str, count: int, name: str) -> object:
 if __name__ == "__main__":
     side, how, count, name = sys.argv[1:]
     json.dump(main(side, how, int(count), name), sys.stdout)
+    sys.stdout.flush()
+    # Without the end of the interpreter, at which each handle of Celery's would complain that it comes too late.
+    os._exit(0)

@@ -32,7 +32,7 @@ class Series:
     @property
     def low_is_good(self) -> bool:
         """Whether less is better."""
-        return self.unit == "ms"
+        return self.unit in ("ms", "bytes")
 
     def __str__(self) -> str:
         spread = f"{min(self.rounds):,.1f} to {max(self.rounds):,.1f}"
@@ -86,6 +86,7 @@ class Comparison:
 class Record:
     """A run: what was measured, with what, on what."""
 
+    name: str
     started_at: str
     cores: int
     python: str
@@ -120,7 +121,7 @@ class Record:
     def write(self) -> Path:
         """Write all figures to a file of this day."""
         RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{self.started_at[:10]}-drain{'-quick' * self.quick}.json"
+        path = RESULTS / f"{self.started_at[:10]}-{self.name}{'-quick' * self.quick}.json"
         data = {key: value for key, value in asdict(self).items() if key != "series"}
         data["comparisons"] = [each.as_data() for each in self.comparisons()]
         data["series"] = [each.as_data() for each in self.series]
@@ -142,4 +143,4 @@ def _compared(what: str, series: Sequence[Series]) -> Iterator[Comparison]:
 
 
 def _figure(series: Series) -> str:
-    return f"{series.median:>10,.2f}" if series.low_is_good else f"{series.median:>10,.0f}"
+    return f"{series.median:>10,.2f}" if series.unit == "ms" else f"{series.median:>10,.0f}"

@@ -40,6 +40,7 @@ class Side(ABC):
     workers: ClassVar[dict[str, tuple[Arguments, ...]]]
     one_slot: ClassVar[frozenset[str]]
     of_latency: ClassVar[str]
+    of_workflows: ClassVar[tuple[str, ...]]
     bulk: ClassVar[int]
     environment: dict[str, str]
 
@@ -79,6 +80,10 @@ class Side(ABC):
         """Count the messages that wait or are held."""
 
     @abstractmethod
+    def stored(self) -> int:
+        """Count the bytes that the server holds for messages, results and all that belongs to them."""
+
+    @abstractmethod
     def clear(self) -> None:
         """Remove all messages and results, and let the server put its things in order."""
 
@@ -106,6 +111,7 @@ class Djtasks(Side):
     }
     one_slot = frozenset({"processes, 1", "solo"})
     of_latency = "processes, 2"
+    of_workflows = ("processes, 2", "threads, 16", "solo")
     bulk = 40_000
 
     def __init__(self, server: PostgresServer) -> None:
@@ -119,8 +125,13 @@ class Djtasks(Side):
     def left(self) -> int:
         return int(self._answer("SELECT count(*) FROM djtasks_message"))
 
+    def stored(self) -> int:
+        tables = "djtasks_message", "djtasks_dependency", "djtasks_result"
+        # Whole pages, also those of indexes; but not what an empty table has, too.
+        return sum(int(self._answer(f"SELECT pg_total_relation_size('{table}')")) for table in tables)
+
     def clear(self) -> None:
-        for statement in ("TRUNCATE djtasks_message, djtasks_result", "VACUUM", "CHECKPOINT"):
+        for statement in ("TRUNCATE djtasks_message, djtasks_result, djtasks_dependency", "VACUUM", "CHECKPOINT"):
             self.connection.execute(statement)
 
     def versions(self) -> dict[str, str]:
@@ -157,6 +168,7 @@ class CeleryWithRedis(Side):
     }
     one_slot = frozenset({"solo"})
     of_latency = "prefork, 2"
+    of_workflows = ("prefork, 2", "threads, 16", "solo")
     bulk = 4_000
 
     def __init__(self, server: RedisServer) -> None:
@@ -169,6 +181,10 @@ class CeleryWithRedis(Side):
 
     def left(self) -> int:
         return int(self.broker.llen("celery")) + int(self.broker.hlen("unacked"))
+
+    def stored(self) -> int:
+        keys = ((connection, key) for connection in (self.broker, self.backend) for key in connection.scan_iter())
+        return sum(int(connection.memory_usage(key, samples=0)) for connection, key in keys)
 
     def clear(self) -> None:
         self.broker.flushall()

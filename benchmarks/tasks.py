@@ -20,3 +20,18 @@ def add_late(x: int, y: int) -> int:
 @shared_task
 def begin() -> float:
     return time.monotonic()
+
+
+@shared_task
+def nothing() -> None:
+    """Be one of the header of a chord."""
+
+
+@shared_task
+def count(values: list[object]) -> int:
+    return len(values)
+
+
+@shared_task
+def increase(number: int) -> int:
+    return number + 1

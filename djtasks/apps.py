@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +18,13 @@ class DjtasksConfig(AppConfig):
 
     def ready(self) -> None:
         from djtasks import checks
+        from djtasks.beat import announcing
+        from djtasks.conf import settings
+        from djtasks.tasks import checking, internal  # noqa: F401, it declares tasks
 
         checks.register()
+        checking.register()
+        announcing.connect()
         autodiscover_modules("tasks")
+        for module in (*settings.IMPORTS, *settings.INCLUDE):
+            import_module(module)

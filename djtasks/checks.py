@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.core import checks
+from django.core import checks, mail
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -24,18 +24,21 @@ Found = list[CheckMessage]
 
 def register() -> None:
     """Have Django run the checks."""
-    for check in (check_settings, check_database, check_router, check_sqlite):
+    for check in (check_settings, check_database, check_router, check_sqlite, check_eager):
         checks.register(check, TAG)
     checks.register(check_server, TAG, checks.Tags.database)
-    checks.register(check_eager, TAG, deploy=True)
 
 
 def check_settings(app_configs: Any = None, **kwargs: Any) -> Found:
     """Report what is wrong in ``DJTASKS``, and times that do not fit together."""
     found = problems(getattr(django_settings, "DJTASKS", {}))
-    if found:
-        return [Error(problem.text, hint=problem.hint, id=f"djtasks.{problem.code}") for problem in found]
-    lease, poll, messages = settings.LEASE_SECONDS, settings.POLL_SECONDS, Found()
+    messages = Found(
+        (Warning if problem.is_harmless else Error)(problem.text, hint=problem.hint, id=f"djtasks.{problem.code}")
+        for problem in found
+    )
+    if not all(problem.is_harmless for problem in found):
+        return messages
+    lease, poll = settings.LEASE_SECONDS, settings.POLL_SECONDS
     if lease < 3:
         text = (
             f"Leases of {lease:g} s are renewed every {lease / 3:.2g} s: one slow commit, and live workers lose them."
@@ -132,11 +135,14 @@ def check_sqlite(app_configs: Any = None, **kwargs: Any) -> Found:
 
 
 def check_eager(app_configs: Any = None, **kwargs: Any) -> Found:
-    """Report tasks that run inside requests; only for ``check --deploy``."""
-    if _alias() is None or not settings.TASK_ALWAYS_EAGER:
+    """Report tasks that run inside requests, unless this is development, or a test run (S24)."""
+    # Django's own test environment has an outbox for mails, and so have all that build on it.
+    at_play = django_settings.DEBUG or hasattr(mail, "outbox")
+    if at_play or _alias() is None or not settings.TASK_ALWAYS_EAGER:
         return []
     text = "TASK_ALWAYS_EAGER runs every task inside the request that sends it; workers receive nothing."
-    return [Warning(text, hint="Remove it from DJTASKS outside tests.", id="djtasks.W004")]
+    hint = "Remove it from DJTASKS, or add djtasks.W004 to SILENCED_SYSTEM_CHECKS if that is meant."
+    return [Warning(text, hint=hint, id="djtasks.W004")]
 
 
 def _named_alias() -> str | None:

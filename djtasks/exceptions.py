@@ -28,6 +28,16 @@ class NotRegistered(DjtasksError, KeyError):
         return str(self.args[0]) if self.args else "no such task"
 
 
+class ScheduleNotFound(DjtasksError, KeyError):
+    """There is no schedule of this name."""
+
+    __str__ = Exception.__str__
+
+
+class NotDeclared(DjtasksError, LookupError):
+    """The arguments of a schedule are made when it is sent, by code that this process does not have (BEAT-9)."""
+
+
 class QueueNotFound(DjtasksError, KeyError):
     """The queue is not one of those that the settings name."""
 
@@ -89,6 +99,18 @@ class TaskPredicate(DjtasksError):
 
 class Ignore(TaskPredicate):
     """End the run without recording a state (TASK-4)."""
+
+
+class Replaced(Ignore):
+    """End the run, and let others take its place: raised by ``Task.replace`` (CANV-12).
+
+    ``messages`` and ``edges`` are what is inserted instead, as lists of fields.
+    """
+
+    def __init__(self, messages: list[list[Any]], edges: list[list[Any]]) -> None:
+        super().__init__("replaced")
+        self.messages = messages
+        self.edges = edges
 
 
 class Reject(TaskPredicate):

@@ -19,7 +19,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
-    """Point DATABASE_URL to the test database, so that every process that a test starts works on it, too."""
+    """Point DATABASE_URL to the test database, so that every process that a test starts works on it, too.
+
+    They serve no pages, and start sooner without what does.
+    """
+    os.environ["WITHOUT_SITE"] = "1"
     address, mark, options = os.environ["DATABASE_URL"].partition("?")
     server = "sqlite://" if connection.vendor == "sqlite" else address.rpartition("/")[0]
     os.environ["DATABASE_URL"] = f"{server}/{connection.settings_dict['NAME']}{mark}{options}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pytest
 
 from djtasks import AsyncResult, Task
 from djtasks.conf import settings
@@ -24,8 +25,11 @@ from djtasks.domain.messages import Reservation
 from djtasks.models import Message, Result
 
 T = TypeVar("T")
+# What such a test shows does not depend on the database: once is enough.
+on_one_database = pytest.mark.postgres
+each_pool = pytest.mark.parametrize("pool", ["processes", pytest.param("threads", marks=on_one_database)])
 QUICK = {"LEASE_SECONDS": 2, "POLL_SECONDS": 0.2}
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 def wait_until(fact: Callable[[], T], timeout: float = PATIENCE, what: object = "") -> T:
@@ -112,12 +116,12 @@ class Diary:
 
 
 class WorkerProcess:
-    """A ``runworker`` in processes of its own."""
+    """A ``runworker``, or a ``runbeat``, in processes of its own."""
 
-    def __init__(self, arguments: Collection[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Collection[str], environment: Mapping[str, str], command: str = "runworker") -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker runs
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "django", "runworker", *arguments],
+            [sys.executable, "-m", "django", command, *arguments],
             env={**os.environ, **environment},
             cwd=Path(__file__).parents[1],
             stdin=subprocess.DEVNULL,
@@ -198,17 +202,36 @@ def running_worker(
     **own: Any,
 ) -> Iterator[WorkerProcess]:
     """Run a worker on the test database, with these settings of ``DJTASKS``; nothing of it is left afterwards."""
-    given = {"DJANGO_SETTINGS_MODULE": "tests.settings", "DJTASKS": json.dumps({**QUICK, **own}), **environment}
-    given["DATABASE_URL"] = url or os.environ["DATABASE_URL"]
     slots = [] if concurrency is None else [f"--concurrency={concurrency}"]
-    worker = WorkerProcess([*slots, *arguments], given)
-    try:
+    given = {**environment_for(**own), **environment}
+    given["DATABASE_URL"] = url or os.environ["DATABASE_URL"]
+    with _gone_afterwards(WorkerProcess([*slots, *arguments], given)) as worker:
         yield worker
+
+
+@contextmanager
+def running_beat(
+    *arguments: str, url: str | None = None, environment: Mapping[str, str] = {}, **own: Any
+) -> Iterator[WorkerProcess]:
+    """Run a beat on the test database, with these settings of ``DJTASKS``; nothing of it is left afterwards."""
+    given = {**environment_for(**own), **environment, "DATABASE_URL": url or os.environ["DATABASE_URL"]}
+    with _gone_afterwards(WorkerProcess(arguments, given, "runbeat")) as beat:
+        yield beat
+
+
+def environment_for(**own: Any) -> dict[str, str]:
+    return {"DJANGO_SETTINGS_MODULE": "tests.settings", "DJTASKS": json.dumps({**QUICK, **own})}
+
+
+@contextmanager
+def _gone_afterwards(process: WorkerProcess) -> Iterator[WorkerProcess]:
+    try:
+        yield process
     except BaseException as error:
-        error.add_note(f"the log of the worker {worker.pid}:\n{worker.log[-8000:]}")
+        error.add_note(f"the log of the process {process.pid}:\n{process.log[-8000:]}")
         raise
     finally:
-        worker.end()
+        process.end()
 
 
 def drain(*arguments: str, timeout: float = 60, **own: Any) -> WorkerProcess:

@@ -78,7 +78,7 @@ def run(vendor: Vendor, holder: Holder, message: Reservation) -> Outcome:
     """Judge and run a reserved message, settle it, and do what comes after."""
     verdict = judge.verdict(message, holder)
     ended = execute(message, holder) if verdict is None else Run(verdict)
-    settlement = Settlement(message.token, ended.outcome, ended.started_at)
+    settlement = Settlement(message.token, ended.outcome, ended.started_at, message)
     done = settle(vendor, [settlement], hostname=HOSTNAME, retention=settings.result_expires_seconds)
     if ended.after is not None and message.token in done.settled:
         ended.after()

@@ -36,6 +36,14 @@ def pytest_load_initial_conftests(
     return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let reports travel between processes also where a test has logged what no encoding can hold."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     return f"database: {config.stash.get(CHOICE, 'none')}"
 

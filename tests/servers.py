@@ -48,6 +48,7 @@ class PostgresServer:
     def __init__(self, version: int | None = None, **settings: str) -> None:
         self.binaries = find_binaries(version)
         self.account = unprivileged_account()
+        self.environment: dict[str, str] = {}
         # Not TMPDIR: a socket's path may have some 100 characters, and the server's account must reach it.
         self.directory = Path(tempfile.mkdtemp(prefix="djtasks-", dir="/tmp"))
         self.log = self.directory / "log"
@@ -96,7 +97,13 @@ class PostgresServer:
         command = [str(self.binaries / program), *args]
         try:
             done = subprocess.run(
-                command, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, **self.account
+                command,
+                cwd=self.directory,
+                env=os.environ | self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                **self.account,
             )
         except OSError as error:
             raise ServerError(f"cannot run {shlex.join(command)} as {self.account or 'oneself'}: {error}") from error

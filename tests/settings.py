@@ -7,7 +7,7 @@ import environ
 env = environ.Env()
 
 SECRET_KEY = "only for the tests"
-DEBUG = False
+DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 ROOT_URLCONF = "tests.urls"
@@ -47,6 +47,12 @@ TEMPLATES = [
     },
 ]
 
+# Workers and beats serve no pages, and start sooner without what does.
+if env.bool("WITHOUT_SITE", default=False):
+    SITE = ("admin", "messages", "sessions", "staticfiles")
+    INSTALLED_APPS = [app for app in INSTALLED_APPS if not app.endswith(SITE)]
+    ROOT_URLCONF, MIDDLEWARE, TEMPLATES = "", [], []
+
 # In memory for tools that only need some database: mypy, makemigrations --check.
 DATABASES = {"default": env.db("DATABASE_URL", default="sqlite://:memory:")}
 
@@ -60,6 +66,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # A file, where Django would take memory: worker processes open it, too.
         "TEST": {"NAME": f"{DATABASES['default']['NAME']}.test"},
     }
+
+# What a test adds for its worker: how connections are kept, pooled and bound.
+if extras := env.json("DATABASE_EXTRAS", default={}):
+    options = {**DATABASES["default"].get("OPTIONS", {}), **extras.pop("OPTIONS", {})}
+    DATABASES["default"] |= {**extras, "OPTIONS": options}
 
 # Tests give worker processes their settings through the environment.
 DJTASKS = env.json("DJTASKS", default={})

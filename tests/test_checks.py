@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.checks import CheckMessage, Tags, registry
 from django.db import models
 from django.db.utils import ConnectionHandler
@@ -44,9 +45,14 @@ def test_django_runs_the_checks() -> None:
     always: set[Any] = registry.registry.registered_checks
     ours = {check.__name__: set(check.tags) for check in always if checks.TAG in check.tags}
     assert ours.pop("check_server") == {checks.TAG, Tags.database}
-    assert set(ours) == {"check_settings", "check_database", "check_router", "check_sqlite"}
-    before_deployment: set[Any] = registry.registry.deployment_checks
-    assert checks.check_eager in before_deployment
+    of_database = {"check_settings", "check_database", "check_router", "check_sqlite"}
+    assert set(ours) == of_database | {
+        "check_routes",
+        "check_queues",
+        "check_annotations",
+        "check_schedules",
+        "check_eager",
+    }
 
 
 @override_settings(DJTASKS={})
@@ -68,7 +74,7 @@ def test_a_good_project_has_nothing_to_report(databases: Databases) -> None:
     [
         ({"LEASE_SECONDS": 30, "POLL_SECONDS": 1}, []),
         (None, ["E001"]),
-        ({"LEASE_SECOND": 1, "BROKER_URL": "redis://"}, ["E002", "E002"]),
+        ({"LEASE_SECOND": 1, "BROKER_URL": "redis://"}, ["E002", "W002"]),
         ({"NOTIFY": "yes"}, ["E007"]),
         ({"LEASE_SECONDS": 0.5}, ["E009"]),
         ({"LEASE_SECONDS": 2}, ["W001"]),
@@ -246,6 +252,20 @@ def test_worker_processes_and_a_database_in_memory_are_warned_of(
         assert ids(checks.check_sqlite(None)) == expected
 
 
-def test_eager_tasks_are_warned_of_before_deployment() -> None:
-    with override_settings(DJTASKS={"TASK_ALWAYS_EAGER": True}):
-        assert ids(checks.check_eager(None)) == ["W004"]
+@pytest.mark.parametrize(
+    ("eager", "debug", "testing", "expected"),
+    [
+        (True, False, False, ["W004"]),
+        (True, True, False, []),
+        (True, False, True, []),
+        (False, False, False, []),
+    ],
+)
+def test_eager_tasks_are_warned_of_outside_development_and_tests(
+    monkeypatch: pytest.MonkeyPatch, eager: bool, debug: bool, testing: bool, expected: list[str]
+) -> None:
+    """S24."""
+    if not testing:
+        monkeypatch.delattr(mail, "outbox")
+    with override_settings(DJTASKS={"TASK_ALWAYS_EAGER": eager}, DEBUG=debug):
+        assert ids(checks.check_eager(None)) == expected

@@ -73,6 +73,10 @@ ACCEPTED: list[dict[str, Any]] = [
     {"RESULT_EXPIRES": timedelta(days=1)},
     {"TASK_MAX_RETRIES": None, "WORKER_CONCURRENCY": 8, "WORKER_POOL": "threads"},
     {"WORKER_QUEUES": ["mail", "default"]},
+    {"WORKER_POOL": "prefork"},
+    {"IMPORTS": ["shop.jobs"], "INCLUDE": ("shop.more",)},
+    {"TASK_QUEUES": ["mail"], "TASK_CREATE_MISSING_QUEUES": False},
+    {"TASK_ROUTES": {"shop.*": "mail"}, "TASK_ANNOTATIONS": {"*": {"rate_limit": "1/s"}}},
     {"TASK_DEFAULT_PRIORITY": -100, "TASK_DEFAULT_QUEUE": "a.b:c"},
 ]
 
@@ -108,11 +112,15 @@ def test_right_values_are_accepted(raw: dict[str, Any]) -> None:
         ("RESULT_EXPIRES", -1, "E007", "a number of seconds, a timedelta, or None"),
         ("RESULT_EXPIRES", timedelta(-1), "E007", "a timedelta"),
         ("RESULT_EXPIRES", "1d", "E007", "a timedelta"),
-        ("WORKER_POOL", "prefork", "E007", "expected one of 'processes', 'threads', 'eventloop', 'solo'"),
+        ("WORKER_POOL", "gevent", "E007", "expected one of 'processes', 'threads', 'eventloop', 'solo'"),
         ("WORKER_POOL", ["threads"], "E007", "expected one of"),
         ("WORKER_QUEUES", "mail", "E007", "a list of queue names"),
         ("WORKER_QUEUES", [], "E007", "a list of queue names"),
         ("WORKER_QUEUES", ["a b"], "E007", "is no name for a queue"),
+        ("IMPORTS", "shop.tasks", "E007", "a list of names of modules"),
+        ("INCLUDE", [""], "E007", "a list of names of modules"),
+        ("TASK_QUEUES", ["two words"], "E007", "is no name for a queue"),
+        ("TASK_QUEUES", "mail", "E007", "a list of queue names"),
         ("WORKER_CONCURRENCY", 0, "E007", "expected an int of at least 1 or None"),
     ],
 )
@@ -137,7 +145,7 @@ def test_what_is_no_dict_is_one_problem(raw: object) -> None:
         ("LEASE_SECOND", "Did you mean 'LEASE_SECONDS'?"),
         ("lease_seconds", "Did you mean 'LEASE_SECONDS'?"),
         ("CELERY_TASK_ACKS_LATE", "Did you mean 'TASK_ACKS_LATE'?"),
-        ("TASK_ACKS_ON_FAILURE_OR_TIMEOUT", "Did you mean 'TASK_ACKS_ON_FAILURE'?"),
+        ("TASK_ACKS_ON_FAILUR", "Did you mean 'TASK_ACKS_ON_FAILURE'?"),
         ("CONCURRENCY", "Did you mean 'WORKER_CONCURRENCY'?"),
         ("XYZZY", "Remove it"),
         (5, "Remove it"),
@@ -164,13 +172,31 @@ def test_an_unknown_name_is_a_problem_with_the_nearest_right_one(name: Any, hint
         ("REDIS_MAX_CONNECTIONS", "rows in DATABASE"),
         ("WORKER_PREFETCH_MULTIPLIER", "free slots"),
         ("ENABLE_UTC", "UTC"),
+        ("WORKER_ETA_TASK_LIMIT", "before it is due"),
+        ("WORKER_HIJACK_ROOT_LOGGER", "only where the project has none"),
+        ("TASK_REMOTE_TRACEBACKS", "as text"),
+        ("WORKER_POOL_RESTARTS", "always be restarted"),
+        ("WORKER_DEDUPLICATE_SUCCESSFUL_TASKS", "nobody receives it again"),
         ("BEAT_SCHEDULER", "Schedules are rows"),
     ],
 )
 def test_a_setting_that_only_celery_needs_says_why_it_is_not_needed(name: str, reason: str) -> None:
     [problem] = problems({name: "x"})
-    assert problem.code == "E002"
+    assert problem.code == "W002"
     assert reason in problem.text
+
+
+def test_a_setting_that_only_celery_needs_may_stay() -> None:
+    with override_settings(DJTASKS={"BROKER_URL": "redis://", "RESULT_BACKEND": "redis://", "TASK_ACKS_LATE": True}):
+        assert settings.TASK_ACKS_LATE is True
+        with pytest.raises(AttributeError):
+            settings.BROKER_URL  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_setting_of_celery_that_is_said_otherwise_may_not_be_passed_over() -> None:
+    [problem] = problems({"TASK_ACKS_ON_FAILURE_OR_TIMEOUT": False})
+    assert problem.code == "E002"
+    assert "TASK_ACKS_ON_FAILURE, TASK_ACKS_ON_TIMEOUT" in problem.text
 
 
 values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.timedeltas()

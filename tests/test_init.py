@@ -13,14 +13,34 @@ import djtasks
 NAMES = [
     "AsyncResult",
     "EagerResult",
+    "GroupResult",
+    "ResultSet",
+    "Signature",
+    "StampingVisitor",
     "Task",
+    "Workflow",
     "allow_join_result",
+    "chain",
+    "chord",
+    "chunks",
+    "clocked",
+    "control",
+    "crontab",
     "current_task",
     "enqueue_many",
+    "every",
+    "group",
+    "inspect",
+    "schedule",
+    "scheduled",
     "send_task",
     "shared_task",
+    "signature",
+    "solar",
     "states",
     "task",
+    "xmap",
+    "xstarmap",
     "__version__",
 ]
 
@@ -32,7 +52,8 @@ def test_public_name_can_be_had(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("tasks.result", "AsyncResult"), ("tasks.result", "EagerResult"), ("tasks.task", "Task")]
+    ("module", "name"),
+    [("tasks.results.result", "AsyncResult"), ("tasks.results.result", "EagerResult"), ("tasks.task", "Task")],
 )
 def test_public_name_is_the_one_of_its_module(module: str, name: str) -> None:
     assert getattr(djtasks, name) is getattr(import_module(f"djtasks.{module}"), name)
@@ -65,3 +86,12 @@ def test_exceptions_and_signals_can_be_imported_before_django_is_set_up() -> Non
     code = "import djtasks.exceptions, djtasks.signals, djtasks.domain.states; print(djtasks.__version__)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == djtasks.__version__
+
+
+def test_rules_need_neither_models_nor_what_they_calculate_with() -> None:
+    code = (
+        "import sys, djtasks; djtasks.crontab(hour=3); djtasks.every(30); djtasks.solar, djtasks.clocked; "
+        "print([name for name in ('astral', 'croniter', 'djtasks.models') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from djtasks.broker.vendors import shared_vendor
+from djtasks.domain.batches import batches
 from djtasks.domain.messages import NewMessage
+from djtasks.domain.workflows import Edge
+
+BATCH = 5000
 
 
 def enqueue(messages: Sequence[NewMessage]) -> None:
@@ -15,3 +19,16 @@ def enqueue(messages: Sequence[NewMessage]) -> None:
     """
     if messages:
         shared_vendor().insert(messages)
+
+
+def enqueue_workflow(messages: Iterable[NewMessage], edges: Iterable[Edge]) -> None:
+    """Insert messages and the edges between them, all or none; they are read a batch at a time, the messages first.
+
+    Raises AlreadyEnqueued where an id is taken.
+    """
+    vendor = shared_vendor()
+    with vendor.atomic():
+        for some in batches(messages, BATCH):
+            vendor.insert_workflow(some, ())
+        for few in batches(edges, BATCH):
+            vendor.insert_workflow((), few)

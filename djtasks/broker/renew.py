@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from djtasks.broker.vendors import Renewed, Vendor
+from djtasks.broker.vendors import Vendor
 from djtasks.domain.messages import Token
 
 BATCH = 1000
 
 
-def renew(vendor: Vendor, tokens: Collection[Token], lease: float) -> Renewed:
+def renew(vendor: Vendor, tokens: Collection[Token], lease: float) -> set[Token]:
     """Renew by primary key; what does not come back was lost."""
     held: set[Token] = set()
-    revoked: set[Token] = set()
     wanted = sorted(tokens)
     for start in range(0, len(wanted), BATCH):
-        renewed = vendor.renew(wanted[start : start + BATCH], lease)
-        held |= renewed.held
-        revoked |= renewed.revoked
-    return Renewed(held, revoked)
+        held |= vendor.renew(wanted[start : start + BATCH], lease)
+    return held

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Literal
 from uuid import UUID
 
-from djtasks.broker.vendors import shared_vendor
+from djtasks.broker.resolve import consequences_of_revocation
+from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.conf import settings
+from djtasks.domain.messages import Token
 
 Answer = Literal["revoked", "requested", "too_late"]
 
 
-def revoke(message_id: UUID) -> Answer:
-    """Revoke a message.
+def revoke(message_id: UUID, *, terminate: str = "") -> Answer:
+    """Revoke a message; ``terminate`` names the signal by which its body is to be ended if it runs, or nothing.
 
     "revoked": its body will never begin. "requested": it may be running, and is marked. "too_late": it has ended,
     or never was.
@@ -21,5 +24,14 @@ def revoke(message_id: UUID) -> Answer:
     error = json.dumps(
         {"kind": "revoked", "type": "djtasks.exceptions.TaskRevokedError", "message": "revoked", "reason": "revoked"}
     )
-    answer = shared_vendor().revoke(message_id, error, hostname="", retention=settings.result_expires_seconds)
+    vendor, retention = shared_vendor(), settings.result_expires_seconds
+    with vendor.atomic():
+        answer = vendor.revoke(message_id, error, hostname="", retention=retention, terminate=terminate)
+        if answer == "revoked":
+            consequences_of_revocation(vendor, message_id, error, retention=retention)
     return "too_late" if answer is None else "revoked" if answer == "revoked" else "requested"
+
+
+def revoked(vendor: Vendor, tokens: Collection[Token]) -> dict[Token, str]:
+    """Say which of these messages were revoked while they are held, and the signal that is to end each, or ""."""
+    return vendor.revoked(tokens) if tokens else {}

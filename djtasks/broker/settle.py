@@ -11,10 +11,12 @@ from functools import partial
 
 from django.db import DatabaseError
 
+from djtasks.broker.replace import replace
+from djtasks.broker.resolve import consequences, has_consequences
 from djtasks.broker.vendors import Exchange, Vendor
 from djtasks.domain import payloads
 from djtasks.domain.messages import Demand, Supply, Token
-from djtasks.domain.outcomes import Failure, Settlement
+from djtasks.domain.outcomes import Failure, Replaced, Settlement
 
 logger = logging.getLogger("djtasks.broker")
 ATTEMPTS = 5
@@ -35,22 +37,57 @@ def settle(
     tried again; an outcome that the database refuses becomes a Failure that says so. Every other error is raised.
     """
     exchange = partial(_patiently, vendor, partial(vendor.exchange, hostname=hostname, retention=retention))
+    alone: list[Settlement] = []
+    together: list[Settlement] = []
+    for settlement in settlements:
+        (alone if has_consequences(settlement) else together).append(settlement)
+    settled = _settle_alone(vendor, alone, hostname, retention) if alone else set()
     try:
-        return exchange(settlements, begin, demand)
+        done = exchange(together, begin, demand)
     except DatabaseError as error:
-        if not settlements or not vendor.is_refusal(error):
+        if not together or not vendor.is_refusal(error):
             raise
         logger.warning("settling one by one after %s", payloads.printable(str(error), 500))
+        settled |= _settle_alone(vendor, together, hostname, retention)
+        done = exchange((), begin, demand) if begin or demand else Exchange(set(), set(), Supply([]))
+    return done._replace(settled=done.settled | settled) if settled else done
+
+
+def _settle_alone(
+    vendor: Vendor, settlements: Sequence[Settlement], hostname: str, retention: float | None
+) -> set[Token]:
+    """Settle each in a transaction of its own, with all that follows from it."""
     settled: set[Token] = set()
+    write = partial(_patiently, vendor, partial(_write, vendor, hostname=hostname, retention=retention))
     for settlement in settlements:
         try:
-            settled |= exchange([settlement], (), None).settled
+            settled |= write([settlement], (), None).settled
         except DatabaseError as error:
             if not vendor.is_refusal(error):
                 raise
-            settled |= exchange([_refused(settlement, error)], (), None).settled
-    rest = exchange((), begin, demand) if begin or demand else Exchange(set(), set(), Supply([]))
-    return rest._replace(settled=settled)
+            settled |= write([_refused(settlement, error)], (), None).settled
+    return settled
+
+
+def _write(
+    vendor: Vendor,
+    settlements: Sequence[Settlement],
+    begin: Sequence[tuple[Token, bool]],
+    demand: Demand | None,
+    *,
+    hostname: str,
+    retention: float | None,
+) -> Exchange:
+    (settlement,) = settlements
+    if not has_consequences(settlement):
+        return vendor.exchange(settlements, begin, demand, hostname=hostname, retention=retention)
+    with vendor.bound(), vendor.atomic():
+        done = vendor.exchange(settlements, begin, demand, hostname=hostname, retention=retention)
+        if done.settled and isinstance(settlement.outcome, Replaced):
+            replace(vendor, settlement.token, settlement.outcome)
+        elif done.settled:
+            consequences(vendor, settlement, hostname=hostname, retention=retention)
+    return done
 
 
 def _patiently(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import uuid
 from collections.abc import Callable
@@ -95,6 +96,16 @@ def check_priority(value: int) -> int:
             f"a priority lies between {LOWEST_PRIORITY} and {HIGHEST_PRIORITY} (higher runs first), not {_shown(value)}"
         )
     return int(value)
+
+
+def signal_name(value: str | int) -> str:
+    """Return the full name of a signal that is given as "SIGTERM", "TERM" or 15; raise ValueError for another."""
+    try:
+        if isinstance(value, str):
+            return signal.Signals[f"SIG{value.upper().removeprefix('SIG')}"].name
+        return signal.Signals(value).name
+    except (KeyError, ValueError, AttributeError):
+        raise ValueError(f"{_shown(value)} is no signal: write SIGTERM, SIGKILL or the like") from None
 
 
 _last = 0

@@ -25,6 +25,15 @@ class NewMessage(NamedTuple):
     group: str | None = None
     root: str | None = None
     parent: str | None = None
+    # Of a workflow: what it takes from its upstreams, who waits for it, and whether it waits itself. The delay, the eta
+    # and the life time of one that waits begin when it waits no longer.
+    inputs: str = ""
+    feeds: int = 0
+    blocked: bool = False
+
+    # Neither of these shows the arguments, since a repr is what finds its way into logs (S10).
+    def __repr__(self) -> str:
+        return f"<NewMessage: {self.task}[{self.id}]>"
 
 
 class Reservation(NamedTuple):
@@ -51,6 +60,12 @@ class Reservation(NamedTuple):
     root: str | None
     parent: str | None
     reserved_at: float
+    # Of a workflow: who waits for it, and a JSON array of what goes before its own arguments.
+    feeds: int = 0
+    handed: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Reservation: {self.task}[{self.id}] delivery {self.deliveries}>"
 
     @property
     def token(self) -> Token:
@@ -79,6 +94,9 @@ class Demand(NamedTuple):
 
     ``queues`` None means every queue but the ``excluded``. ``begin`` acknowledges early messages in the same
     statement. ``lapsed`` also receives messages whose lease ran out. ``marks`` None reads from the start.
+    ``without`` leaves messages of these tasks alone, ``only`` those of all others. ``since`` is the mark of what has
+    none. Read from the start, messages that have been due for ``ageing`` seconds go before all others. A ``limit`` of
+    zero receives nothing and only asks: ``next_due`` is zero if there is something.
     """
 
     worker: str
@@ -89,10 +107,23 @@ class Demand(NamedTuple):
     begin: bool = False
     lapsed: bool = True
     marks: tuple[Mark, ...] | None = None
+    without: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    since: float | None = None
+    ageing: float | None = None
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it does not simply take what comes first."""
+        return bool(self.only or self.without or (self.ageing is not None and self.marks is None))
 
 
 class Supply(NamedTuple):
-    """What reserving gave, and in how many seconds the next message of these queues comes due, if that is known."""
+    """What reserving gave, and in how many seconds the next message of these queues comes due, if that is known.
+
+    A reading for certain tasks also says when it was made, by the database's clock.
+    """
 
     reservations: list[Reservation]
     next_due: float | None = None
+    read_at: float | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from djtasks.domain import states
-from djtasks.domain.messages import Token
+from djtasks.domain import states, workflows
+from djtasks.domain.messages import Reservation, Token
 
 
 class Success(NamedTuple):
@@ -51,6 +51,17 @@ class Ignored(NamedTuple):
     """The body asked that nothing be recorded (TASK-4)."""
 
 
+class Replaced(NamedTuple):
+    """The body put others in its place (CANV-12).
+
+    The message itself becomes the last of them, so that whoever waits for it waits for that one. ``messages`` are the
+    fields of new messages, that one's first; ``edges`` those of the edges between them.
+    """
+
+    messages: list[list[Any]]
+    edges: list[list[Any]]
+
+
 class Released(NamedTuple):
     """The message goes back to its queue unsettled, due in ``delay`` seconds; ``loss`` when its holder died."""
 
@@ -59,7 +70,7 @@ class Released(NamedTuple):
     loss: bool = False
 
 
-Outcome = Success | Failure | Retry | Revoked | Rejected | Ignored | Released
+Outcome = Success | Failure | Retry | Revoked | Rejected | Ignored | Replaced | Released
 
 KINDS: dict[str, type[Any]] = {
     "success": Success,
@@ -68,6 +79,7 @@ KINDS: dict[str, type[Any]] = {
     "revoked": Revoked,
     "rejected": Rejected,
     "ignored": Ignored,
+    "replaced": Replaced,
     "released": Released,
 }
 NAMES = {kind: name for name, kind in KINDS.items()}
@@ -92,29 +104,40 @@ class Ending(NamedTuple):
     value: str | None
     error: str
     started_at: float | None
+    fate: str
 
 
 class Settlement(NamedTuple):
-    """An outcome for a held message; ``started_at`` is when its body began, if it did."""
+    """An outcome for a held message; ``started_at`` is when its body began, if it did.
+
+    With its ``message`` it has consequences for those who wait for it.
+    """
 
     token: Token
     outcome: Outcome
     started_at: float | None = None
+    message: Reservation | None = None
+
+    @property
+    def unblocks(self) -> bool:
+        """Whether all that it means for those who wait is that they wait for one less."""
+        plainly = self.message is not None and self.message.feeds == workflows.FEEDS
+        return plainly and isinstance(self.outcome, Success)
 
 
 def ending_of(settlement: Settlement) -> Ending | None:
     """Say how a settlement ends its message, or None where the message lives on."""
-    token, outcome, started_at = settlement
+    token, outcome, started_at, _ = settlement
     match outcome:
         case Success(value, keep):
-            return Ending(token, states.SUCCESS if keep else None, value, "", started_at)
+            return Ending(token, states.SUCCESS if keep else None, value, "", started_at, workflows.SUCCESS)
         case Failure(error, keep):
-            return Ending(token, states.FAILURE if keep else None, None, error, started_at)
+            return Ending(token, states.FAILURE if keep else None, None, error, started_at, workflows.FAILURE)
         case Revoked(error):
-            return Ending(token, states.REVOKED, None, error, started_at)
+            return Ending(token, states.REVOKED, None, error, started_at, workflows.REVOKED)
         case Rejected(error, requeue=False):
-            return Ending(token, states.FAILURE, None, error, started_at)
+            return Ending(token, states.FAILURE, None, error, started_at, workflows.FAILURE)
         case Ignored():
-            return Ending(token, None, None, "", started_at)
+            return Ending(token, None, None, "", started_at, workflows.IGNORED)
         case _:
             return None

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from djtasks.domain import payloads
+from djtasks.domain.workflows import prepended
 from djtasks.exceptions import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from djtasks.domain.messages import NewMessage, Reservation
     from djtasks.exceptions import Retry
@@ -25,8 +26,9 @@ class Request:
 
     id: str | None = None
     task: str = ""
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    # Not in its repr, which is what finds its way into logs (S10).
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    kwargs: dict[str, Any] = field(default_factory=dict, repr=False)
     retries: int = 0
     queue: str | None = None
     priority: int = 0
@@ -48,8 +50,13 @@ class Request:
     entering: bool = False
     started_at: datetime | None = None
     pending_retry: Retry | None = None
+    definition: Definition | None = None
+    feeds: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
     stop_event: threading.Event | None = None
+    note: Callable[[str], None] | None = field(default=None, repr=False)
     lost_tokens: Collection[tuple[str | None, int]] = ()
+    revoked_tokens: Collection[tuple[str | None, int]] = ()
 
     @property
     def redelivered(self) -> bool:
@@ -72,6 +79,40 @@ class Request:
         return self.id
 
     @property
+    def timelimit(self) -> tuple[float | None, float | None]:
+        """The hard and the soft time limit in seconds: the call's own, else the task's."""
+        hard, soft = (
+            self.options.get(name, getattr(self.definition, name, None)) for name in ("time_limit", "soft_time_limit")
+        )
+        return hard, soft
+
+    @property
+    def stamped_headers(self) -> list[str]:
+        """The names of the headers that are stamps."""
+        return list(self.options.get("stamped_headers") or ())
+
+    @property
+    def stamps(self) -> dict[str, Any]:
+        """The stamps by their names."""
+        return {name: self.headers.get(name) for name in self.stamped_headers}
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of the task and of the call."""
+        return list(self.options.get("tags") or ())
+
+    @property
+    def schedule(self) -> str | None:
+        """The name of the schedule for which the message was made, if one was."""
+        return self.options.get("schedule")
+
+    @property
+    def slot(self) -> datetime | None:
+        """The moment for which the schedule was due, which may be long ago; None outside its slots."""
+        text = self.options.get("slot")
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+
+    @property
     def stopping(self) -> bool:
         """True once the worker was asked to stop; a long body may end early and be retried."""
         return self.stop_event is not None and self.stop_event.is_set()
@@ -81,18 +122,27 @@ class Request:
         """True once the message is known to be no longer this run's own."""
         return (self.id, self.deliveries) in self.lost_tokens
 
+    @property
+    def revoked(self) -> bool:
+        """True once the task is known to be revoked while it runs; a long body should end."""
+        return (self.id, self.deliveries) in self.revoked_tokens
+
     def get(self, name: str, default: Any = None) -> Any:
         """Read a field by name, as Celery's context allows."""
         return getattr(self, name, default)
 
-    def read(self, message: NewMessage | Reservation, task: Definition) -> None:
-        """Fill in what the message says; its row may have been spoilt by hand, which raises TypeError or ValueError."""
-        args, kwargs = payloads.decode(message.args), payloads.decode(message.kwargs)
+    def read(self, message: NewMessage | Reservation, task: Definition, handed: str | None = None) -> None:
+        """Fill in what the message says; its row may have been spoilt by hand, which raises TypeError or ValueError.
+
+        ``handed`` is what its upstreams have handed over: a JSON array of what goes before its own arguments.
+        """
+        args, kwargs = payloads.decode(prepended(handed, message.args)), payloads.decode(message.kwargs)
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise DecodeError("the row's args are no list, or its kwargs no object")
         options = payloads.decode(message.options) if message.options != "{}" else {}
         if not isinstance(options, dict):
             raise DecodeError("the row's options are no object")
+        self.definition, self.options, self.feeds = task, options, message.feeds
         self.args, self.kwargs = tuple(args), kwargs
         self.queue, self.priority = message.queue, message.priority
         self.root_id, self.group = message.root or message.id, message.group

@@ -8,6 +8,7 @@ from typing import Any, overload
 from djtasks.domain.identifiers import check_task_name, task_name
 from djtasks.exceptions import ImproperlyConfigured
 from djtasks.tasks import registry
+from djtasks.tasks.annotating import annotate
 from djtasks.tasks.task import Task
 
 
@@ -49,5 +50,6 @@ def _declare(
         task = (base or Task).make(function, full_name, bind, options)
     except TypeError as error:
         raise ImproperlyConfigured(str(error)) from None
+    annotate(task)
     registry.register(task)
     return task

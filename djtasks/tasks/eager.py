@@ -11,19 +11,27 @@ from django.utils import timezone
 
 from djtasks.conf import settings
 from djtasks.domain import outcomes, payloads, states
+from djtasks.domain.ends import End
 from djtasks.domain.messages import NewMessage
 from djtasks.models import Result
 from djtasks.tasks import attempt
 from djtasks.tasks.attempt import Attempt
+from djtasks.tasks.canvas import errbacks
 from djtasks.tasks.context import Request, moment_of
-from djtasks.tasks.result import EagerResult
+from djtasks.tasks.results.record import exception_of
+from djtasks.tasks.results.result import EagerResult
 
 if TYPE_CHECKING:
     from djtasks.tasks.task import Task
 
 
-def run(task: Task, message: NewMessage, retries: int = 0, throw: bool | None = None) -> EagerResult:
-    """Run the task until it ends, each retry at once (RETRY-6); with ``throw`` raise what it raises."""
+def run(
+    task: Task, message: NewMessage, retries: int = 0, throw: bool | None = None, handed: str | None = None
+) -> EagerResult:
+    """Run the task until it ends, each retry at once (RETRY-6); with ``throw`` raise what it raises.
+
+    ``handed`` is what its upstreams have handed over, as ``Request.read`` takes it.
+    """
     request = Request(
         id=message.id,
         task=message.task,
@@ -35,7 +43,9 @@ def run(task: Task, message: NewMessage, retries: int = 0, throw: bool | None = 
         is_eager=True,
         started_at=datetime.now(tz=UTC),
     )
-    request.read(message, task)
+    request.read(message, task, handed)
+    if "failed" in request.options:
+        request.args = (*errbacks.arguments_of(task, request.options["failed"]), *request.args)
     lines = []
     while isinstance((ended := _attempt(task, request)).outcome, outcomes.Retry):
         lines.append(ended.outcome.error)
@@ -75,6 +85,8 @@ def _result_of(request: Request, ended: Attempt, lines: list[str]) -> EagerResul
     value = error if state in states.EXCEPTION_STATES else value
     facts: dict[str, Any] = {
         "id": request.id,
+        "group": request.group,
+        "options": request.options,
         "task": request.task,
         "args": list(request.args),
         "kwargs": request.kwargs,
@@ -95,6 +107,19 @@ def _result_of(request: Request, ended: Attempt, lines: list[str]) -> EagerResul
     if settings.TASK_STORE_EAGER_RESULT and state in states.READY_STATES and getattr(outcome, "keep", True):
         _store(record)
     return EagerResult(record.id, value, state, text, request.task, record)
+
+
+def unrun(message: NewMessage, end: End) -> EagerResult:
+    """Make the result of a message that could not run."""
+    facts = {"id": message.id, "task": message.task, "queue": message.queue, "priority": message.priority}
+    facts |= {"root": message.root, "parent": message.parent, "group": message.group, "finished_at": timezone.now()}
+    texts = {name: getattr(message, name) for name in ("args", "kwargs", "options")}
+    record = Result(**facts, **{name: payloads.decode(text) for name, text in texts.items()})
+    record.state, record.errors = end.state or states.IGNORED, [json.loads(end.error)] if end.error else []
+    value = exception_of(record) if end.error else None
+    if settings.TASK_STORE_EAGER_RESULT and end.state is not None:
+        _store(record)
+    return EagerResult(record.id, value, record.state, None, record.task, record)
 
 
 def _store(record: Result) -> None:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from djtasks.domain import payloads
-from djtasks.exceptions import DjtasksError
+from djtasks.exceptions import DjtasksError, TaskRevokedError
 
 if TYPE_CHECKING:
     from djtasks.tasks.context import Request
 
 TRACEBACK_BYTES = 64 * 1024
 MESSAGE_BYTES = 8 * 1024
+NAME_BYTES = 1024
 
 
 def describe(error: BaseException, kind: str, request: Request, text: str | None = None) -> str:
@@ -23,7 +24,7 @@ def describe(error: BaseException, kind: str, request: Request, text: str | None
     return json.dumps(
         {
             "kind": kind,
-            "type": payloads.printable(f"{type(error).__module__}.{type(error).__qualname__}"),
+            "type": payloads.printable(f"{type(error).__module__}.{type(error).__qualname__}", NAME_BYTES),
             "message": message_of(error),
             "args": _args_of(error),
             "traceback": text,
@@ -35,6 +36,12 @@ def describe(error: BaseException, kind: str, request: Request, text: str | None
             "failed_at": datetime.now(tz=UTC).isoformat(),
         }
     )
+
+
+def describe_revocation(reason: str, request: Request) -> str:
+    """Write the record of a task that was revoked; the reason is "revoked", "expired" or "terminated by" a signal."""
+    record: dict[str, Any] = json.loads(describe(TaskRevokedError(reason), "revoked", request))
+    return json.dumps({**record, "reason": reason})
 
 
 def format_traceback(error: BaseException) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 from django.db import DatabaseError, connections, transaction
@@ -15,6 +18,25 @@ from djtasks.models import Message
 from djtasks.tasks.context import Request
 
 STATE_LENGTH = 64
+MESSAGE_BYTES = 1000
+
+
+def report(request: Request, done: float, total: float | None, message: str) -> None:
+    """Hand on how far a run is; it is written soon, and often only the last of many (RES-3)."""
+    words = payloads.printable(str(message), MESSAGE_BYTES)
+    note = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total")}
+    if request.note is not None:
+        request.note(payloads.encode({**note, "message": words}, where="progress"))
+
+
+def _number(value: float, name: str) -> float:
+    try:
+        number = int(value) if isinstance(value, Integral) else float(value)
+        if isinstance(value, (Real, Decimal)) and isfinite(number):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise TypeError(f"{name} is a finite number, not {value!r:.80}")
 
 
 def update_state(request: Request, task_id: str | None, state: str | None, meta: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from djtasks.domain.signatures import INTERNAL
 from djtasks.exceptions import AlreadyRegistered, NotRegistered
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class Origin(NamedTuple):
 
 _tasks: dict[str, Task] = {}
 _origins: dict[str, Origin] = {}
+# Names that tasks had before, so that rows which carry them find the code of today (E11).
+_aliases: dict[str, str] = {}
 
 
 def register(task: Task) -> None:
-    """Add a task; raise AlreadyRegistered where another callable has its name.
+    """Add a task; raise AlreadyRegistered where another callable has its name or one of its aliases.
 
     A module that is loaded anew replaces its own tasks, and so does a function that is called again those it defines.
     """
@@ -43,32 +46,51 @@ def register(task: Task) -> None:
         raise AlreadyRegistered(
             f"two tasks are named {task.name!r}: {known.place} and {new.place}; give one of them name=…"
         )
+    _check_aliases(task)
+    _forget_aliases(task.name)
     _tasks[task.name] = task
     _origins[task.name] = new
+    _aliases.update(dict.fromkeys(task.aliases, task.name))
 
 
 def find(name: str) -> Task | None:
-    """Return the task of this name, or None."""
-    return _tasks.get(name)
+    """Return the task that has this name, or had it before, or None."""
+    return _tasks.get(name) or _tasks.get(_aliases.get(name, ""))
 
 
 def get(name: str) -> Task:
-    """Return the task of this name; raise NotRegistered."""
-    try:
-        return _tasks[name]
-    except KeyError:
-        raise NotRegistered(f"no task is named {name!r}: is its module imported, and its app installed?") from None
+    """Return the task that has this name, or had it before; raise NotRegistered."""
+    if (task := find(name)) is None:
+        raise NotRegistered(f"no task is named {name!r}: is its module imported, and its app installed?")
+    return task
 
 
 def names() -> Iterator[str]:
-    """Yield the names of all tasks in order."""
-    yield from sorted(_tasks)
+    """Yield the names of all tasks in order, but for those of djtasks' own."""
+    yield from sorted(name for name in _tasks if not name.startswith(INTERNAL))
 
 
 def forget(name: str) -> None:
     """Remove a task, if it is there."""
     _tasks.pop(name, None)
     _origins.pop(name, None)
+    _forget_aliases(name)
+
+
+def _forget_aliases(name: str) -> None:
+    for alias in [alias for alias, known in _aliases.items() if known == name]:
+        del _aliases[alias]
+
+
+def _check_aliases(task: Task) -> None:
+    if (other := _aliases.get(task.name, task.name)) != task.name:
+        raise AlreadyRegistered(f"{task.name!r} is an alias of the task {other!r}; remove it from its aliases=[…]")
+    for alias in task.aliases:
+        other = alias if alias in _tasks else _aliases.get(alias, task.name)
+        if alias == task.name or other != task.name:
+            raise AlreadyRegistered(
+                f"the task {task.name!r} cannot have the alias {alias!r}, which is a name of the task {other!r}"
+            )
 
 
 def _may_replace(known: Origin, new: Origin) -> bool:

@@ -16,12 +16,20 @@ from djtasks.domain.identifiers import check_priority, check_queue_name
 from djtasks.domain.options import check_names, epoch_of, seconds_of
 from djtasks.domain.retries import exhausted
 from djtasks.exceptions import MaxRetriesExceededError, Retry
+from djtasks.tasks import routing
 from djtasks.tasks.context import Request
 
 if TYPE_CHECKING:
     from djtasks.tasks.definition import Definition
 
-OPTIONS: dict[str, Callable[[Any], Any]] = {"queue": check_queue_name, "priority": check_priority}
+
+def _queue(name: Any) -> str:
+    return routing.check_known(check_queue_name(name))
+
+
+OPTIONS: dict[str, Callable[[Any], Any]] = {"queue": _queue, "priority": check_priority}
+# What a message keeps from its call, however often it is run (RETRY-2).
+KEPT = frozenset({"time_limit", "soft_time_limit", "expires", "headers", "stamped_headers", "tags", "shadow"})
 
 
 def ask(
@@ -65,6 +73,8 @@ def ask(
 def changes(again: Retry) -> dict[str, Any]:
     """Say what a Retry changes in its message; raise TypeError or ValueError for what cannot be written."""
     limit = settings.MAX_PAYLOAD_BYTES
+    for name in KEPT.intersection(again.options):
+        raise TypeError(f"retry() takes no option {name!r}: the message keeps that of its call; leave it out")
     check_names(again.options, OPTIONS, "retry()")
     change = {name: OPTIONS[name](value) for name, value in again.options.items() if value is not None}
     if isinstance(again.when, datetime):

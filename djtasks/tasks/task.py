@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 
-from djtasks.exceptions import Retry
+from djtasks.exceptions import Retry, TaskRevokedError
 from djtasks.tasks import calling, progress, retrying
+from djtasks.tasks.canvas.signing import Signing
 from djtasks.tasks.context import Request, current_run, running
 from djtasks.tasks.definition import Definition
 
 if TYPE_CHECKING:
-    from djtasks.tasks.result import AsyncResult, EagerResult
+    from djtasks.tasks.results.result import AsyncResult, EagerResult
 
 
-class Task(Definition):
+class Task(Signing, Definition):
     """A task: called directly it runs here and now; ``delay`` and ``apply_async`` send a message for a worker.
 
     A base class may override the options and the hooks ``before_start``, ``on_success``, ``on_failure``, ``on_retry``
@@ -126,9 +127,26 @@ class Task(Definition):
         request.pending_retry = again
         return again
 
+    def is_revoked(self) -> bool:
+        """Say whether this run was asked to stop by a revocation; a long body should look now and then (WORK-9)."""
+        return self.request.revoked
+
+    def check_revoked(self) -> None:
+        """Raise TaskRevokedError once this run was revoked: the task then ends as REVOKED."""
+        if self.request.revoked:
+            raise TaskRevokedError("revoked")
+
     def update_state(self, state: str | None = None, meta: Any = None, task_id: str | None = None) -> None:
         """Show a state of the task's own, with what belongs to it, until it ends (RES-3)."""
         progress.update_state(self.request, task_id, state, meta)
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Show how far the task is: ``AsyncResult.info`` is ``{"done": …, "total": …, "message": …}`` a moment later.
+
+        To call it for each of many thousand things costs little: about once a second the last word is written, by
+        the worker, outside of any transaction. What ``update_state`` has left as meta is replaced.
+        """
+        progress.report(self.request, done, total, message)
 
 
 def _in_event_loop() -> bool:

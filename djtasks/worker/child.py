@@ -37,16 +37,23 @@ def main() -> None:
     import django
 
     django.setup()
+    from djtasks import signals
+    from djtasks.worker.isolation import close_all
     from djtasks.worker.logs import set_up_logging
-    from djtasks.worker.serving import Child
+    from djtasks.worker.looping import LoopChild
+    from djtasks.worker.serving import ProcessChild, ThreadsChild
 
+    kinds = {"processes": ProcessChild, "threads": ThreadsChild, "eventloop": LoopChild}
     frames = channel.frames()
-    _, slots, worker_id, hostname, reports_memory, level = next(frames, None) or sys.exit(1)
-    set_up_logging(level)
+    _, kind, slots, worker_id, hostname, reports_memory, logging = next(frames, None) or sys.exit(1)
+    set_up_logging(*logging)
+    signals.send(signals.worker_process_init, None)
     try:
-        Child(channel, frames, slots, worker_id, hostname, reports_memory).run()
+        kinds[kind](channel, frames, slots, worker_id, hostname, reports_memory).run()
     except BrokenPipeError:
         os._exit(1)
+    signals.send(signals.worker_process_shutdown, None, pid=os.getpid(), exitcode=0)
+    close_all()
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from djtasks.domain.messages import Demand, Reservation, Token
 from djtasks.domain.outcomes import Released
 from djtasks.worker import judge
+from djtasks.worker.ending import Ending
 from djtasks.worker.execution import Holder
 from djtasks.worker.holdings import Holdings
 from djtasks.worker.intake import Intake
 from djtasks.worker.ledger import Ledger
 from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
+from djtasks.worker.receipt import tell_of_receipt
 
 STALE_SECONDS = 0.5
 START_SECONDS = 5.0
@@ -22,12 +24,15 @@ NOTE_SECONDS = 0.25
 class Consumer:
     """Holds messages from their reservation to their settlement."""
 
-    def __init__(self, pool: Pool, holder: Holder, holdings: Holdings, intake: Intake, ledger: Ledger) -> None:
+    def __init__(
+        self, pool: Pool, holder: Holder, holdings: Holdings, intake: Intake, ledger: Ledger, ending: Ending
+    ) -> None:
         self.pool = pool
         self.holder = holder
         self.holdings = holdings
         self.intake = intake
         self.ledger = ledger
+        self.ending = ending
         self.stopping = False
         self._moved_at = self._note_at = time.monotonic()
 
@@ -68,6 +73,7 @@ class Consumer:
     def _turn(self, now: float) -> float:
         self._hand_over()
         self._release_stale(now)
+        self.ending.enforce_limits(now)
         if self.holdings.pending and (rest := self.intake.pace.until_together(now)):
             return rest
         begin = self._to_begin() + self._to_note(now)
@@ -89,12 +95,6 @@ class Consumer:
         self.pool.recall()
         self.holdings.release_waiting()
 
-    def give_up(self) -> None:
-        """Decide over all that still runs: late messages are released, early ones are lost (WORK-8)."""
-        for token, held in list(self.holdings.held.items()):
-            if held.place != "ended":
-                self.holdings.end(token, judge.given_up(held.message, held.place == "pool", self.holder))
-
     # Receiving and running
 
     def _demand(self) -> Demand | None:
@@ -109,7 +109,8 @@ class Consumer:
         if outcome := judge.verdict(message, self.holder):
             self.holdings.end(message.token, outcome)
         else:
-            self.intake.pace.saw(judge.is_late(message))
+            self.intake.saw(message, judge.is_late(message))
+            tell_of_receipt(message, self.holder)
 
     def _hand_over(self) -> None:
         if not self.stopping and (count := self.holdings.hand_over(self.pool, self.intake.pace.depth())):
@@ -149,7 +150,7 @@ class Consumer:
     def _exchange(self, begin: list[tuple[Token, bool]], demand: Demand | None) -> None:
         began_at = time.monotonic()
         if demand:
-            self.intake.ask()
+            self.intake.ask(demand)
         done = self.ledger.exchange(begin, demand)
         if done is None:
             self.intake.forget()

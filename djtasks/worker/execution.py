@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import NamedTuple
 
 from djtasks.domain import outcomes
 from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import Outcome
-from djtasks.exceptions import TaskRevokedError
 from djtasks.tasks import attempt, registry
+from djtasks.tasks.attempt import PLAIN, Attempt, Body
+from djtasks.tasks.canvas import errbacks
 from djtasks.tasks.context import Request, moment_of
-from djtasks.tasks.errors import describe, format_traceback
+from djtasks.tasks.errors import describe, describe_revocation, format_traceback
 from djtasks.tasks.task import Task
 from djtasks.worker.isolation import isolated
+
+logger = logging.getLogger("djtasks.worker")
 
 
 @dataclass(slots=True)
@@ -32,10 +36,20 @@ class Holder:
     clock: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
     lost: set[Token] = field(default_factory=set)
+    revoked: set[Token] = field(default_factory=set)
+    note: Callable[[Token, str], None] | None = None
 
     def now(self) -> float:
         """Read the database's clock, in seconds since the epoch."""
         return time.monotonic() + self.clock
+
+
+class Ready(NamedTuple):
+    """A run that can begin."""
+
+    task: Task
+    request: Request
+    started_at: float
 
 
 @dataclass(slots=True)
@@ -48,8 +62,16 @@ class Run:
     after: Callable[[], None] | None = None
 
 
-def execute(message: Reservation, holder: Holder) -> Run:
+def execute(message: Reservation, holder: Holder, body: Body = PLAIN) -> Run:
     """Run the body of a message; whatever the row holds and the body does, this returns."""
+    ready = prepare(message, holder)
+    if isinstance(ready, Run):
+        return ready
+    return conclude(ready, isolated(lambda: attempt.make(ready.task, ready.request, body)), body)
+
+
+def prepare(message: Reservation, holder: Holder) -> Ready | Run:
+    """Find the task of a message and set its request, or say how it ends without."""
     request = Request(
         id=message.id, task=message.task, retries=message.retries, hostname=holder.hostname, worker_id=holder.worker_id
     )
@@ -62,25 +84,36 @@ def execute(message: Reservation, holder: Holder) -> Run:
     # The row may have been spoilt by hand in any way: it harms nobody but itself.
     except Exception as error:
         return Run(_failure(error, request))
-    return _run(task, request, holder)
+    started_at = holder.now()
+    request.started_at = moment_of(started_at)
+    return Ready(task, request, started_at)
 
 
 def _read(message: Reservation, task: Task, request: Request, holder: Holder) -> None:
     """Fill the request from the row, which may have been spoilt by hand."""
-    request.read(message, task)
+    request.read(message, task, message.handed)
+    if "failed" in request.options:
+        request.args = (*errbacks.arguments_of(task, request.options["failed"]), *request.args)
     request.losses = message.losses
     # A message that is due from the start has no eta.
     request.eta = None if message.due_at == message.enqueued_at else moment_of(message.due_at)
     request.expires = moment_of(message.expires_at)
-    request.stop_event, request.lost_tokens = holder.stopping, holder.lost
+    request.stop_event, request.lost_tokens, request.revoked_tokens = holder.stopping, holder.lost, holder.revoked
+    if holder.note is not None:
+        request.note = partial(holder.note, message.token)
 
 
-def _run(task: Task, request: Request, holder: Holder) -> Run:
-    started_at = holder.now()
-    request.started_at = moment_of(started_at)
-    ended = isolated(lambda: attempt.make(task, request))
-    attempt.report(task, request, ended)
-    run = Run(ended.outcome, started_at, ended.seconds)
+def conclude(ready: Ready, ended: Attempt, body: Body) -> Run:
+    """Say how a body ended, and what waits for the settlement."""
+    task, request = ready.task, ready.request
+    if not body.abandoned:
+        try:
+            attempt.report(task, request, ended)
+        # A base class may be broken; what the body has done stands all the same.
+        except Exception as error:
+            logger.exception("%s[%s] cannot be reported", task.name, request.id)
+            attempt.tell_internal_error(task, request, error)
+    run = Run(ended.outcome, ready.started_at, ended.seconds)
     if attempt.wants_after(task):
         run.after = lambda: isolated(lambda: attempt.after(task, request, ended))
     elif ended.error is not None:
@@ -100,5 +133,4 @@ def expired(request: Request) -> outcomes.Revoked:
 
 def revoked(request: Request, reason: str) -> outcomes.Revoked:
     """Make the outcome of a message that is not to run."""
-    record: dict[str, Any] = json.loads(describe(TaskRevokedError(reason), "revoked", request))
-    return outcomes.Revoked(json.dumps({**record, "reason": reason}))
+    return outcomes.Revoked(describe_revocation(reason, request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -12,20 +13,31 @@ from typing import Any
 from django.db import Error, connections
 from django.db.models.functions import Now
 
+from djtasks import signals
+from djtasks.broker.commands import purge_commands
+from djtasks.broker.deadlines import Deadline
 from djtasks.broker.purge import BATCH, purge_results
 from djtasks.broker.renew import renew
+from djtasks.broker.revoke import revoked
 from djtasks.broker.vendors import Listener, Vendor, private_vendor
-from djtasks.broker.vendors.base import MESSAGES_CHANNEL
+from djtasks.broker.vendors.base import CONTROL_CHANNEL, MESSAGES_CHANNEL
 from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.messages import Token
 from djtasks.models import Worker
+from djtasks.worker.mailbox import Mailbox
+from djtasks.worker.notes import write_notes
 
 logger = logging.getLogger("djtasks.worker")
 SIGN_OF_LIFE_SECONDS = 30.0
 PURGE_SECONDS = 60.0
-PAUSE_SECONDS = 1.0
+NOTE_SECONDS = 1.0
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 3.0
 BREATH_SECONDS = 0.1
+ANSWER_SECONDS = 0.01
+SHORTEST_LOOK_SECONDS = 0.1
+WATCH_SECONDS = 0.25
 
 
 class Heartbeat(threading.Thread):
@@ -38,18 +50,35 @@ class Heartbeat(threading.Thread):
         tokens: Callable[[float], list[Token]],
         announced: Callable[[], None],
         lost: Callable[[list[Token]], None],
+        revoked: Callable[[dict[Token, str]], None],
+        watch: Callable[[float], None] | None = None,
+        notes: Callable[[], dict[Token, str]] = dict,
+        noted: Callable[[dict[Token, str]], None] = lambda written: None,
+        renewed: Callable[[float], None] = lambda began_at: None,
     ) -> None:
         super().__init__(name="djtasks-heartbeat", daemon=True)
         self.worker = worker
         self.listening = True
+        self._hears = False
         self._tokens = tokens
         self._announced = announced
         self._lost = lost
+        self._revoked = revoked
+        self._watch = watch
+        self._notes = notes
+        self._noted = noted
+        # Whoever looks for what was announced finds commands, too.
+        self.mailbox = Mailbox(worker["id"], announced)
+        self._renewed = renewed
+        self.deadline = Deadline()
+        self._pause = FIRST_PAUSE
         self._ended = threading.Event()
-        now = time.monotonic()
+        self.born_at = now = time.monotonic()
         self._renew_at = now + self._interval
         self._sign_at = now
+        self._note_at = now
         self._purge_at = now + random.uniform(0, PURGE_SECONDS)
+        self._look_at = self._looked_at = now
 
     @property
     def _interval(self) -> float:
@@ -67,53 +96,81 @@ class Heartbeat(threading.Thread):
             except Exception as error:
                 level = logging.DEBUG if isinstance(error, Error) else logging.ERROR
                 logger.log(level, "heartbeat: %s", payloads.printable(str(error).strip(), 500), exc_info=True)
-                self._ended.wait(random.uniform(0.5, 1.0) * min(PAUSE_SECONDS, settings.LEASE_SECONDS / 10))
+                self._ended.wait(random.uniform(0.5, 1.0) * min(self._pause, settings.LEASE_SECONDS / 10))
+                self._pause = min(LONGEST_PAUSE, 2 * self._pause)
             finally:
+                self.deadline.end()
                 self._close(vendor)
 
     def _beat(self, vendor: Vendor) -> None:
         self._sign_at = self._renew_at = time.monotonic()
-        with vendor.listen(MESSAGES_CHANNEL) as listener:
+        self.deadline.begin(vendor)
+        with vendor.listen(MESSAGES_CHANNEL, CONTROL_CHANNEL) as listener:
+            self._hears = listener.hears
             self._announced()
             while not self._ended.is_set():
                 self._wait(listener)
+                self.deadline.begin(vendor)
+                self.mailbox.write(vendor)
                 now = time.monotonic()
+                if self._watch is not None:
+                    self._watch(now)
                 if now >= self._renew_at:
                     self._renew_at = now + self._interval
                     self._renew(vendor)
+                    signals.send(signals.heartbeat_sent, self)
+                if now >= self._look_at:
+                    self._look(vendor, now)
+                if now >= self._note_at and (notes := self._notes()):
+                    self._note_at = now + NOTE_SECONDS
+                    self._noted(write_notes(vendor, notes))
                 if now >= self._sign_at:
                     self._sign_at = now + SIGN_OF_LIFE_SECONDS
-                    self._sign()
+                    sign(vendor, self.worker, listening=self.listening and self._hears)
                 if now >= self._purge_at:
                     more = purge_in_turn(vendor, self.worker["id"], time.time())
                     self._purge_at = now + (BREATH_SECONDS if more else PURGE_SECONDS)
+        self.mailbox.write(vendor)
         Worker.objects.using(settings.DATABASE).filter(pk=self.worker["id"]).delete()
 
     def _wait(self, listener: Listener) -> None:
-        rest = min(self._renew_at, self._sign_at, self._purge_at) - time.monotonic()
-        heard = listener.wait(max(0.0, min(rest, 0.5)))
-        if heard is None or heard:
-            self._announced()
+        rest = min(self._renew_at, self._sign_at, self._purge_at, self._look_at) - time.monotonic()
+        longest = ANSWER_SECONDS if self.mailbox.is_eager else WATCH_SECONDS
+        self.deadline.end()
+        self._pause = FIRST_PAUSE
+        for channel, payload in listener.wait(max(0.0, min(rest, longest))):
+            if channel == CONTROL_CHANNEL:
+                self._look_at = self._looked_at + SHORTEST_LOOK_SECONDS
+                self.mailbox.expect()
+            elif concerns(self.worker["id"], payload):
+                self._announced()
 
     def _renew(self, vendor: Vendor) -> None:
+        began_at = time.monotonic()
         tokens = self._tokens(self._interval / 2)
-        if not tokens:
-            return
-        renewed = renew(vendor, tokens, settings.LEASE_SECONDS)
-        if lost := set(tokens) - renewed.held:
+        if tokens and (lost := set(tokens) - renew(vendor, tokens, settings.LEASE_SECONDS)):
             self._lost(sorted(lost))
+        self._renewed(began_at)
 
-    def _sign(self) -> None:
-        workers = Worker.objects.using(settings.DATABASE)
-        seen = {"seen_at": Now(), "listening": self.listening}
-        if not workers.filter(pk=self.worker["id"]).update(**seen):
-            workers.create(**self.worker)
+    def _look(self, vendor: Vendor, now: float) -> None:
+        """Learn which of the held messages were revoked: of that, too, an announcement may be lost."""
+        # What has just been received was not revoked a moment ago.
+        held_for = min(now - self._looked_at, settings.POLL_SECONDS) / 2
+        self._look_at, self._looked_at = now + settings.POLL_SECONDS, now
+        if found := revoked(vendor, self._tokens(held_for)):
+            self._revoked(found)
+        self.mailbox.look(vendor, hears=self._hears)
 
     def listen(self, listening: bool) -> None:
         """Say whether enqueuers should announce: a worker that is always busy needs no waking."""
         if listening is not self.listening:
             self.listening = listening
             self._sign_at = 0.0
+
+    def change(self, **facts: Any) -> None:
+        """Say what has changed about the worker; its row follows."""
+        self.worker.update(facts)
+        self._sign_at = 0.0
 
     def end(self) -> None:
         """Stop beating and take the worker's row away."""
@@ -126,6 +183,22 @@ class Heartbeat(threading.Thread):
             logger.debug("the broken connection could not be closed", exc_info=True)
 
 
+def sign(vendor: Vendor, worker: dict[str, Any], *, listening: bool) -> None:
+    """Give the worker's sign of life, and what may have changed of it."""
+    workers = Worker.objects.using(settings.DATABASE)
+    variable: dict[str, Any] = {"seen_at": Now(), "listening": listening}
+    variable |= {name: worker[name] for name in ("slots", "queues", "excluded") if name in worker}
+    if not workers.filter(pk=worker["id"]).update(**variable):
+        workers.create(**{**worker, **variable})
+        warn_of_namesakes(vendor, worker)
+
+
+def concerns(worker_id: str, announcement: str) -> bool:
+    """Say whether an announcement is for this worker: a queue's name alone is for all, else those are named who are."""
+    _, *named = announcement.split(" ")
+    return not named or worker_id in named
+
+
 def purge_in_turn(vendor: Vendor, worker_id: str, now: float) -> bool:
     """Delete a batch of expired results if it is this worker's minute; say whether more may be left.
 
@@ -135,4 +208,28 @@ def purge_in_turn(vendor: Vendor, worker_id: str, now: float) -> bool:
     alive = [str(pk) for pk in Worker.objects.using(settings.DATABASE).order_by("pk").values_list("pk", flat=True)]
     if not alive or alive[int(now / PURGE_SECONDS) % len(alive)] != worker_id:
         return False
+    purge_commands(vendor)
     return purge_results(vendor, pause=lambda: False) == BATCH
+
+
+def warn_of_namesakes(vendor: Vendor, worker: dict[str, Any]) -> None:
+    """Say that another living worker has the same name, so that people cannot tell them apart (WORK-12)."""
+    vanished = vendor.vanished_workers().values("pk")
+    namesakes = Worker.objects.using(settings.DATABASE).filter(name=worker["name"]).exclude(pk__in=vanished)
+    for other in namesakes.exclude(pk=worker["id"]):
+        if other.host != worker["host"] or is_alive(other.pid):
+            logger.warning(
+                "another worker is named %s, too (pid %d on %s): give each a name of its own with -n",
+                *(other.name, other.pid, other.host),
+            )
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process of this host lives; one that was killed may have left its row behind."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from djtasks.conf import settings
 from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import Outcome, Released, Settlement
 from djtasks.worker import judge
 from djtasks.worker.pools.base import Pool
 
+TRUSTED_SHARE = 0.75
+
 
 class Held:
     """A message that this worker holds."""
 
-    __slots__ = ("begun", "message", "place", "since")
+    __slots__ = ("begun", "limits", "message", "place", "since")
 
     def __init__(self, message: Reservation) -> None:
         self.message = message
         self.since = time.monotonic()
         self.begun = message.started_at is not None and not message.begun_before
         self.place: Literal["waiting", "pool", "ended"] = "waiting"
+        self.limits: tuple[float | None, float | None] | None = None
 
 
 class Holdings:
@@ -32,6 +36,8 @@ class Holdings:
         self.held: dict[Token, Held] = {}
         self.waiting: deque[Reservation] = deque()
         self.pending: dict[Token, Settlement] = {}
+        self.notes: dict[Token, str] = {}
+        self.renewed_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self.held)
@@ -40,6 +46,18 @@ class Holdings:
         """Return the leases that were written more than so many seconds ago; safe from another thread."""
         before = time.monotonic() - seconds
         return [token for token, held in list(self.held.items()) if held.since < before]
+
+    def renewed(self, began_at: float) -> None:
+        """Note that at this moment all leases were renewed that were not new; safe from another thread."""
+        self.renewed_at = began_at
+
+    def _distrust(self) -> None:
+        """Give back what has not begun and whose lease was not renewed in time: somebody else may have it (C4)."""
+        before = time.monotonic() - TRUSTED_SHARE * settings.LEASE_SECONDS
+        if self.renewed_at < before:
+            for message in list(self.waiting):
+                if self.held[message.token].since < before:
+                    self.end(message.token, Released())
 
     def accept(self, message: Reservation) -> None:
         """Take a message that was received."""
@@ -52,7 +70,7 @@ class Holdings:
             if held.place == "waiting":
                 self._stop_waiting(held.message)
             held.place = "ended"
-            self.pending[token] = Settlement(token, outcome, started_at)
+            self.pending[token] = Settlement(token, outcome, started_at, held.message)
         return held is not None
 
     def forget(self, token: Token) -> Held | None:
@@ -61,7 +79,19 @@ class Holdings:
         if held is not None and held.place == "waiting":
             self._stop_waiting(held.message)
         self.pending.pop(token, None)
+        self.notes.pop(token, None)
         return held
+
+    def note(self, token: Token, text: str) -> None:
+        """Keep what a run says of itself until it is written, or over."""
+        if self.in_pool(token):
+            self.notes[token] = text
+
+    def noted(self, written: Mapping[Token, str]) -> None:
+        """Take note of what was written; safe from another thread, and what came meanwhile is kept."""
+        for token, text in written.items():
+            if self.notes.get(token) is text:
+                self.notes.pop(token, None)
 
     def _stop_waiting(self, message: Reservation) -> None:
         if self.waiting and self.waiting[-1] is message:
@@ -120,6 +150,8 @@ class Holdings:
 
         Returns how many that were.
         """
+        if self.waiting:
+            self._distrust()
         if not self.waiting:
             return 0
         room, idle = pool.room(depth), pool.idle()

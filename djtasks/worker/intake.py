@@ -7,10 +7,14 @@ from collections.abc import Callable
 
 from djtasks.broker.reserve import Positions
 from djtasks.conf import settings
-from djtasks.domain.messages import Demand, Supply
+from djtasks.domain.messages import Demand, Reservation, Supply
 from djtasks.worker.holdings import Holdings
 from djtasks.worker.pace import Pace
 from djtasks.worker.pools.base import Pool
+from djtasks.worker.rates import LimitedIntake, Rates
+from djtasks.worker.subscription import Subscription
+
+FULL_SECONDS = 5.0
 
 Queues = tuple[str, ...]
 
@@ -26,51 +30,102 @@ class Intake:
         *,
         queues: Queues | None = None,
         excluded: Queues = (),
+        rates: Rates | None = None,
+        burst: bool = False,
         on_saturation: Callable[[bool], None] = lambda saturated: None,
     ) -> None:
         self.worker_id = worker_id
         self.pool = pool
         self.holdings = holdings
-        self.queues = queues
-        self.excluded = excluded
+        self.subscription = Subscription(queues, excluded)
+        self.rates = rates or Rates()
+        self.burst = burst
         self.pace = Pace(pool.slots, pool.runs_abreast)
-        self.drained = False
+        self._drained = False
+        self._learned_at = time.monotonic()
+        self._limited = LimitedIntake(self.rates)
+        self._limited_was_last = False
+        self._without: Queues = ()
         self._positions = Positions(settings.POLL_SECONDS)
         self._look_at = 0.0
         self._announced = False
         self._on_saturation = on_saturation
 
+    def serve(self, queue: str) -> bool:
+        """Serve a queue from now on; say whether that is a change (ROUTE-3)."""
+        return self._begin_anew(self.subscription.add(queue))
+
+    def drop(self, queue: str) -> bool:
+        """Serve a queue no longer; say whether that is a change (ROUTE-3)."""
+        return self._begin_anew(self.subscription.remove(queue))
+
+    def _begin_anew(self, changed: bool) -> bool:
+        if changed:
+            self.forget()
+            self.look()
+        return changed
+
     def look(self) -> None:
         """Ask again at once: something was announced; safe from another thread."""
         self._announced = True
+        self._limited.look()
 
-    def ask(self) -> None:
+    def ask(self, demand: Demand) -> None:
         """Note that a demand is on its way: what is announced from now on, it may not see."""
-        self._announced = False
+        if demand.only:
+            self._limited.ask()
+        else:
+            self._announced = False
 
     def forget(self) -> None:
         """Read from the start: what was known of the queues may be wrong."""
         self._positions.forget()
+        self._limited.forget()
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is ready, neither for a slot nor for a token."""
+        return self._drained and self._limited.drained
 
     def demand(self, *, lapsed: bool) -> Demand | None:
         """Return what to reserve now, if anything; a transaction that settles asks for more in any case."""
         limit, begin = self._capacity()
-        is_time = self._announced or time.monotonic() >= self._look_at or self.holdings.pending
-        if limit <= 0 or not is_time:
+        now = time.monotonic()
+        if limit <= 0:
+            if now - self._learned_at > FULL_SECONDS:
+                self._on_saturation(True)
             return None
+        is_time = bool(self._announced or now >= self._look_at or self.holdings.pending)
+        if self.rates.limited is not self._without:
+            self._without = self.rates.limited
+            self._positions = Positions(settings.POLL_SECONDS, selective=bool(self._without))
+        only: Queues = ()
+        # Where both want to read, they take turns.
+        if self._without and (self._limited_was_last is False or not is_time):
+            only = self._limited.names(now)
+            if not only and not is_time and self.burst and self._drained:
+                only, limit = self._limited.unknown(), 0
+        if not only and not is_time:
+            return None
+        marks, since = self._limited.beginning(only) if only else self._positions.beginning()
         return Demand(
             worker=self.worker_id,
-            limit=limit,
+            limit=min(limit, 1) if only else limit,
             lease=settings.LEASE_SECONDS,
-            queues=self.queues,
-            excluded=self.excluded,
+            queues=self.subscription.queues,
+            excluded=self.subscription.excluded,
             begin=begin,
             lapsed=lapsed,
-            marks=self._positions.marks(),
+            marks=marks,
+            without=() if only else self._without,
+            only=only,
+            since=since,
+            ageing=settings.PRIORITY_AGEING_SECONDS,
         )
 
     def _capacity(self) -> tuple[int, bool]:
         """Return how many messages to ask for, and whether early ones may begin at once: each has a slot then."""
+        self.pace.slots = self.pool.slots
         ahead = self.pace.ahead()
         if not ahead:
             return self.pool.idle() - len(self.holdings.waiting), True
@@ -78,13 +133,25 @@ class Intake:
         wanted = self.pool.slots + ahead - unsettled
         return (wanted if wanted * 2 >= ahead else 0), False
 
+    def saw(self, message: Reservation, late: bool) -> None:
+        """Take note of a message that is going to begin."""
+        self.pace.saw(late)
+        if self._without:
+            self.rates.take(message.task)
+
     def learn(self, demand: Demand, supply: Supply, seconds: float) -> None:
         """Take into account what a demand gave, and that it took so many seconds."""
-        self._positions.learn(supply, demand.marks, seconds)
+        self._limited_was_last = bool(demand.only)
+        self._learned_at = time.monotonic()
+        if demand.only:
+            self._limited.learn(demand, supply, seconds)
+            return
         saturated = len(supply.reservations) == demand.limit
+        exhausted = bool(demand.without) and not saturated
+        self._positions.learn(supply, demand.marks, seconds, exhausted=exhausted)
         self._look_at = 0.0 if saturated else time.monotonic() + self._until_look(demand, supply)
         self._on_saturation(saturated)
-        self.drained = demand.marks is None and not supply.reservations
+        self._drained = demand.marks is None and not supply.reservations
 
     def _until_look(self, demand: Demand, supply: Supply) -> float:
         """Return the seconds until more may be there without having been announced."""
@@ -96,4 +163,5 @@ class Intake:
     def rest(self) -> float:
         """Return the seconds until it is worth asking again."""
         rest = self._look_at - time.monotonic()
-        return min(rest, settings.POLL_SECONDS) if rest > 0 else settings.POLL_SECONDS
+        rest = min(rest, settings.POLL_SECONDS) if rest > 0 else settings.POLL_SECONDS
+        return min(rest, self._limited.rest()) if self._without else rest

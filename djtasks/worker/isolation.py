@@ -7,8 +7,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.signals import setting_changed
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.signals import connection_created
 
@@ -30,19 +34,69 @@ def isolated(function: Callable[[], T]) -> T:
 
     Language, time zone and other context variables that it sets end with the context.
     """
+    tidy_before()
+    try:
+        return contextvars.copy_context().run(_between_caches, function)
+    finally:
+        tidy_after()
+
+
+def tidy_before() -> None:
+    """Leave the next body no connection that has grown too old."""
     if _thread.may_be_connected:
         with _logged():
             reset_queries()
             close_old_connections()
+
+
+def tidy_after() -> None:
+    """Leave nothing of a body on the connections that it used in this thread."""
+    if _thread.may_be_connected:
+        with _logged():
+            _drop_dirty_connections()
+            close_old_connections()
+            reset_queries()
+        _look_again()
+
+
+def disconnect() -> None:
+    """Close the connections of a thread that is about to end."""
+    with _logged():
+        connections.close_all()
+
+
+def _between_caches(function: Callable[[], T]) -> T:
+    """Call the function, and close the caches that it has used: like those of a request, they end with its context."""
     try:
-        return contextvars.copy_context().run(function)
+        return function()
     finally:
-        if _thread.may_be_connected:
+        if _caches_are_closed():
             with _logged():
-                _drop_dirty_connections()
-                close_old_connections()
-                reset_queries()
-            _look_again()
+                caches.close_all()
+
+
+@cache
+def _caches_are_closed() -> bool:
+    """Say whether closing does anything with any of the project's caches: with most of Django's it does not."""
+    return any(type(each).close is not BaseCache.close for each in caches.all())
+
+
+def _forget_caches(*, setting: str, **kwargs: Any) -> None:
+    if setting == "CACHES":
+        _caches_are_closed.cache_clear()
+
+
+setting_changed.connect(_forget_caches, dispatch_uid="djtasks.worker.isolation")
+
+
+def close_all() -> None:
+    """Close the connections of this thread, and the pools of this process, which is about to end."""
+    disconnect()
+    connection: Any
+    for connection in connections.all():
+        if (connection.settings_dict.get("OPTIONS") or {}).get("pool"):
+            with _logged():
+                connection.close_pool()
 
 
 @contextmanager

@@ -11,14 +11,15 @@ from djtasks.domain import payloads
 from djtasks.domain.messages import Reservation
 from djtasks.domain.outcomes import Failure, Outcome, Released, Revoked
 from djtasks.domain.retries import redelivery_delay, unknown_task_delay
-from djtasks.exceptions import DecodeError, NotRegistered, WorkerLostError
+from djtasks.exceptions import DecodeError, NotRegistered, TimeLimitExceeded, WorkerLostError
 from djtasks.tasks import registry
 from djtasks.tasks.context import Request
-from djtasks.tasks.errors import describe
+from djtasks.tasks.errors import describe, rebuild
 from djtasks.tasks.task import Task
 from djtasks.worker.execution import Holder, expired, revoked
 
 logger = logging.getLogger("djtasks.worker")
+TERMINATED = "terminated by "
 
 
 def is_late(message: Reservation) -> bool:
@@ -41,7 +42,7 @@ def verdict(message: Reservation, holder: Holder) -> Outcome | None:
 
 def _verdict(message: Reservation, holder: Holder) -> Outcome | None:
     if message.revoked:
-        return revoked(request_for(message, holder), "revoked")
+        return revoked_waiting(message, holder)
     if message.expires_at is not None and message.reserved_at >= message.expires_at:
         return expired(request_for(message, holder))
     task = registry.find(message.task)
@@ -67,6 +68,30 @@ def after_loss(message: Reservation, reason: str, holder: Holder) -> Outcome:
         return _lost(message, task, request, f"{reason}; its worker was lost {losses} times (worker_lost x{losses})")
     line = describe(WorkerLostError(reason), "lost", request)
     return Released(delay=redelivery_delay(losses), error=line, loss=True)
+
+
+def timed_out(message: Reservation, seconds: float, holder: Holder) -> Outcome:
+    """Return the outcome of a message whose body was ended by its time limit (ACK-5, ACK-6)."""
+    request = request_for(message, holder)
+    task = registry.find(message.task)
+    error = TimeLimitExceeded(f"its body ran for more than {seconds:g} seconds")
+    losses = message.losses + 1
+    logger.error("%s[%s] is ended: %s", message.task, message.id, error)
+    again = task is not None and is_late(message) and not task.acks_on_timeout
+    if task is not None and again and losses < task.max_deliveries:
+        return Released(delay=redelivery_delay(losses), error=describe(error, "lost", request), loss=True)
+    return Failure(describe(error, "failure", request), _keeps_errors(message, task))
+
+
+def revoked_waiting(message: Reservation, holder: Holder) -> Outcome:
+    """Return the outcome of a message that was revoked before its body began."""
+    return revoked(request_for(message, holder), "revoked")
+
+
+def revoked_in_pool(message: Reservation, signal: str, holder: Holder) -> Outcome:
+    """Return the outcome of a message that was revoked with a signal that ends its body (WORK-9)."""
+    logger.info("%s[%s] is revoked, and ended by %s", message.task, message.id, signal)
+    return revoked(request_for(message, holder), f"{TERMINATED}{signal}")
 
 
 def given_up(message: Reservation, begun: bool, holder: Holder) -> Outcome:
@@ -97,12 +122,13 @@ def _lost(message: Reservation, task: Task | None, request: Request, reason: str
 
 
 def _keeps_errors(message: Reservation, task: Task | None) -> bool:
-    ignored = _options(message).get("ignore_result", task.ignore_result if task else settings.TASK_IGNORE_RESULT)
+    ignored = options_of(message).get("ignore_result", task.ignore_result if task else settings.TASK_IGNORE_RESULT)
     stores = task.store_errors_even_if_ignored if task else settings.TASK_STORE_ERRORS_EVEN_IF_IGNORED
     return not ignored or bool(stores)
 
 
-def _options(message: Reservation) -> dict[str, Any]:
+def options_of(message: Reservation) -> dict[str, Any]:
+    """Read the options of a message, whose row may have been spoilt by hand."""
     try:
         options = payloads.decode(message.options)
     except DecodeError:
@@ -118,11 +144,11 @@ def request_for(message: Reservation, holder: Holder) -> Request:
     return request
 
 
-def reason_of(outcome: Failure) -> WorkerLostError:
-    """Read the loss out of its record, for those who are told of it."""
-    return WorkerLostError(json.loads(outcome.error)["message"])
+def error_of(outcome: Failure) -> BaseException:
+    """Read the error out of its record, for those who are told of it."""
+    return rebuild(json.loads(outcome.error))
 
 
-def has_expired(outcome: Revoked) -> bool:
-    """Say whether a message was refused because it came too late (CALL-4)."""
-    return bool(json.loads(outcome.error)["reason"] == "expired")
+def reason_of(outcome: Revoked) -> str:
+    """Say why a message did not run to its end: "revoked", "expired" or "terminated by" a signal."""
+    return str(json.loads(outcome.error)["reason"])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Callable
 
 from django.db import Error
 
-from djtasks import signals
+from djtasks.broker.deadlines import Deadline
 from djtasks.broker.recover import recover
 from djtasks.broker.settle import settle
 from djtasks.broker.vendors import Exchange, Vendor
 from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.messages import Demand, Reservation, Supply, Token
-from djtasks.domain.outcomes import Failure, Outcome, Revoked, Settlement
-from djtasks.tasks import registry
-from djtasks.worker import judge
+from djtasks.domain.outcomes import Settlement
+from djtasks.worker.aftermath import Aftermath
 from djtasks.worker.execution import Holder
 from djtasks.worker.holdings import Held, Holdings
 from djtasks.worker.pace import Outage
@@ -33,7 +34,13 @@ class Ledger:
         self.holder = holder
         self.holdings = holdings
         self.outage = Outage(settings.LEASE_SECONDS)
+        self.aftermath = Aftermath(holder)
+        self.totals: Counter[str] = Counter()
+        self.deadline = Deadline()
         self._confirming: set[Token] = set()
+        # In a worker with several lanes: what the others hold, and whether a queue is this one's.
+        self.beside: Callable[[], list[Token]] = list
+        self.takes: Callable[[str], bool] = lambda queue: True
 
     def exchange(self, begin: list[tuple[Token, bool]], demand: Demand | None) -> Exchange | None:
         """Settle all that is pending, begin and reserve, in one transaction; None while the database is not there.
@@ -41,6 +48,7 @@ class Ledger:
         After an outage it first learns what the last transaction had done, and reserves nothing but what it adopts.
         """
         adopted: list[Reservation] = []
+        self.deadline.begin(self.vendor)
         try:
             if self.outage.lasts:
                 adopted, demand = self._recover(), None
@@ -56,6 +64,8 @@ class Ledger:
         except Error as error:
             self._disconnect(error)
             return None
+        finally:
+            self.deadline.end()
         if self.outage.over():
             logger.warning("the database is back")
         for settlement in settlements:
@@ -68,7 +78,9 @@ class Ledger:
         if held and not written:
             warn_of_loss(held.message)
         elif held and settlement.started_at is None:
-            _announce(held.message, settlement.outcome)
+            self.aftermath.tell(held.message, settlement.outcome)
+        elif held:
+            self.totals[held.message.task] += 1
 
     def lose(self, token: Token) -> Held | None:
         """Let go of a message that is not ours any more."""
@@ -91,7 +103,7 @@ class Ledger:
     def _disconnect(self, error: Error) -> None:
         """Keep everything, and try again by and by: the database may be gone for any length of time."""
         if self.outage.begin():
-            logger.error("the database is not there: %s", payloads.printable(str(error).strip(), 500))
+            logger.error("the database is not there: %s", payloads.printable(" ".join(str(error).split()), 500))
         try:
             self.vendor.connection.close()
         except Error:
@@ -99,26 +111,14 @@ class Ledger:
 
     def _recover(self) -> list[Reservation]:
         """Learn what the lost transaction had done before its answer was lost."""
-        found = recover(self.vendor, self.holder.worker_id, list(self.holdings.held), settings.LEASE_SECONDS)
+        held = [*self.holdings.held, *self.beside()]
+        found = recover(self.vendor, self.holder.worker_id, held, settings.LEASE_SECONDS)
         for token in found.written & self.holdings.pending.keys():
             self.holdings.forget(token)
             self.confirm(token, True)
-        return found.adopted
+        return [message for message in found.adopted if self.takes(message.queue)]
 
 
 def warn_of_loss(message: Reservation) -> None:
     """Say in the log that a message is not ours any more."""
     logger.warning("lease lost: %s[%s] delivery %d", message.task, message.id, message.deliveries)
-
-
-def _announce(message: Reservation, outcome: Outcome) -> None:
-    """Tell listeners of an end that no body lived to tell."""
-    task = registry.find(message.task)
-    match outcome:
-        case Failure() if task is not None:
-            facts = {"exception": judge.reason_of(outcome), "args": None, "kwargs": None, "einfo": None}
-            signals.send(signals.task_failure, task, task=task, task_id=message.id, **facts)
-        case Failure():
-            signals.send(signals.task_unknown, None, name=message.task, id=message.id)
-        case Revoked():
-            signals.send(signals.task_revoked, task, task_id=message.id, expired=judge.has_expired(outcome))

@@ -8,10 +8,11 @@ import time
 AHEAD_SECONDS = 0.1
 DEPTH_SECONDS = 0.01
 MOST_AHEAD = 500
-MOST_DEPTH = 64
+MOST_IN_POOL = 256
 FADE = 0.2
 TOGETHER_SECONDS = 0.0005
-LONGEST_PAUSE = 2.0
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 3.0
 LOG_EVERY = 5.0
 
 
@@ -62,7 +63,7 @@ class Pace:
 
     def depth(self) -> int:
         """Return how many messages a slot may have, the running one included."""
-        return max(1, min(MOST_DEPTH, int(DEPTH_SECONDS / max(self._seconds, 1e-6))))
+        return max(1, min(MOST_IN_POOL // self.slots, int(DEPTH_SECONDS / max(self._seconds, 1e-6))))
 
     def jitter(self) -> float:
         """Return a factor around one, so that idle workers do not look in step."""
@@ -77,7 +78,7 @@ class Outage:
         self.lasts = False
         self._pause = 0.0
         self._retry_at = 0.0
-        self._began_at = 0.0
+        self._answered_at = time.monotonic()
         self._logged_at = float("-inf")
         self._trusts_at = 0.0
         self._expected_at = time.monotonic()
@@ -98,8 +99,9 @@ class Outage:
         """Note a failure; say whether it is worth a line in the log."""
         now = time.monotonic()
         if not self.lasts:
-            self.lasts, self._began_at, self._pause = True, now, 0.05
-        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+            self.lasts, self._pause = True, FIRST_PAUSE
+        # Whoever holds messages must be back within a lease: the others trust no lapse for so long.
+        self._pause = min(LONGEST_PAUSE, self.lease / 4, self._pause * 2)
         self._retry_at = now + random.uniform(0.5, 1.0) * self._pause
         if now - self._logged_at < LOG_EVERY:
             return False
@@ -108,10 +110,13 @@ class Outage:
 
     def over(self) -> bool:
         """Note that the database answers; say whether that is news."""
+        now = time.monotonic()
         lasted, self.lasts = self.lasts, False
-        # After a long one every lease has run out, and its holder is about to renew it.
-        if lasted and time.monotonic() - self._began_at > self.lease / 2:
-            self._trusts_at = time.monotonic() + self.lease
+        # After a long one every lease has run out, and its holder is about to renew it. It began at the last
+        # answer at the earliest: an idle worker may have noticed it late.
+        if lasted and now - self._answered_at > self.lease / 2:
+            self._trusts_at = now + self.lease
+        self._answered_at = now
         return lasted
 
     def until_retry(self, now: float) -> float:

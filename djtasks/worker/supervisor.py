@@ -1,49 +1,29 @@
-"""The worker's main loop: it owns the pool, the consumer and the heartbeat, and it alone hears signals."""
+"""The worker's main loop: it owns the lanes and the heartbeat, and it alone hears signals."""
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import socket
 import time
 from collections import deque
-from dataclasses import dataclass
-from types import FrameType
-from typing import Any
+from functools import partial
 
 from djtasks import signals
+from djtasks.broker.deadlines import Watch
 from djtasks.broker.vendors import private_vendor
 from djtasks.conf import settings
 from djtasks.domain.identifiers import uuid7
 from djtasks.domain.messages import Token
-from djtasks.worker.consumer import Consumer
+from djtasks.worker.autoscale import Autoscaler
 from djtasks.worker.execution import Holder
 from djtasks.worker.heartbeat import Heartbeat
-from djtasks.worker.holdings import Holdings
-from djtasks.worker.intake import Intake
-from djtasks.worker.ledger import Ledger
-from djtasks.worker.pools import make_pool
-from djtasks.worker.pools.base import Ended
+from djtasks.worker.lane import lanes_of
+from djtasks.worker.plan import Plan
+from djtasks.worker.shutdown import Shutdown, Stage
+from djtasks.worker.verbs import perform
 
 logger = logging.getLogger("djtasks.worker")
 BUSY_SECONDS = 1.0
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a worker was asked to be."""
-
-    hostname: str
-    pool: str
-    slots: int
-    queues: tuple[str, ...] | None = None
-    excluded: tuple[str, ...] = ()
-    burst: bool = False
-    grace: float = 30.0
-    max_tasks_per_child: int | None = None
-    max_memory_per_child: int | None = None
 
 
 class Supervisor:
@@ -51,127 +31,125 @@ class Supervisor:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.holder = Holder(str(uuid7()), plan.hostname)
-        self.pool = make_pool(
-            plan.pool,
-            plan.slots,
-            self.holder,
-            max_tasks_per_child=plan.max_tasks_per_child,
-            max_memory_per_child=plan.max_memory_per_child,
-        )
         self.vendor = private_vendor()
-        self.holdings = Holdings()
-        self.intake = Intake(
-            self.holder.worker_id,
-            self.pool,
-            self.holdings,
-            queues=plan.queues,
-            excluded=plan.excluded,
-            on_saturation=self._saturated,
-        )
-        ledger = Ledger(self.vendor, self.pool, self.holder, self.holdings)
-        self.consumer = Consumer(self.pool, self.holder, self.holdings, self.intake, ledger)
+        self.lanes = lanes_of(plan, Holder(str(uuid7()), plan.hostname), self.vendor, self._saturated)
+        main = self.lanes.main
+        self.holder = main.pool.holder
+        self.pool, self.intake, self.limits, self.rates = main.pool, main.intake, main.limits, main.intake.rates
+        self.autoscaler = Autoscaler(self.pool, *plan.autoscale) if plan.autoscale else None
         self.heartbeat = Heartbeat(
-            self._row(), tokens=self.holdings.older_than, announced=self._announced, lost=self._lost
+            plan.row(self.holder.worker_id) | self.lanes.columns(),
+            tokens=self.lanes.tokens,
+            announced=self._announced,
+            lost=self._lost,
+            revoked=self._revoked,
+            watch=self._watch if self.pool.runs_here else None,
+            notes=self.lanes.notes,
+            noted=self.lanes.noted,
+            renewed=self.lanes.renewed,
         )
+        self.watch = Watch(*(lane.ledger.deadline for lane in self.lanes), self.heartbeat.deadline)
+        self.shutdown = Shutdown(self.pool.alarm, grace=plan.grace, soft_seconds=settings.WORKER_SOFT_SHUTDOWN_TIMEOUT)
         self._lost_tokens: deque[Token] = deque()
-        self._stop_requests = 0
-        self._grace_ends = float("inf")
+        self._revoked_tokens: deque[dict[Token, str]] = deque()
         self._free_at = 0.0
-
-    def _row(self) -> dict[str, Any]:
-        return {
-            "id": self.holder.worker_id,
-            "name": self.plan.hostname,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "pool": self.plan.pool,
-            "slots": self.plan.slots,
-            "queues": self.plan.queues and list(self.plan.queues),
-        }
+        self.stopping = False
 
     def run(self) -> None:
         """Work until told to stop, or until nothing is ready where the plan says burst."""
-        restore = self._hear_signals()
-        self.pool.start()
+        signals.send(signals.worker_init, self)
+        restore = self.shutdown.hear()
+        self.lanes.start()
         self.heartbeat.start()
+        self.watch.start()
         signals.send(signals.worker_ready, self)
         try:
             while not self._is_over():
                 self._turn()
             self._finish()
         finally:
-            self._close_pool()
+            self._hear_no_more()
+            self.lanes.close()
             self.heartbeat.end()
             self.heartbeat.join(timeout=5)
+            self.watch.end()
             self.vendor.connection.close()
             restore()
             signals.send(signals.worker_shutdown, self)
 
+    def request_stop(self) -> None:
+        """Ask for a warm end; safe from every thread."""
+        self.shutdown.ask()
+
     def _turn(self) -> None:
-        if self._stop_requests and not self.consumer.stopping:
+        if self.shutdown.proceed() and not self.stopping:
             self._begin_stopping()
-        rest = self.consumer.step()
-        if self.consumer.stopping:
-            rest = min(rest, max(0.0, self._grace_ends - time.monotonic()))
-        self.consumer.absorb(self.pool.wait(rest))
-        if self._lost_tokens:
-            self.consumer.drop([self._lost_tokens.popleft() for _ in range(len(self._lost_tokens))])
+        if self.autoscaler and not self.stopping and self.autoscaler.look(time.monotonic()):
+            self.heartbeat.change(slots=self.lanes.slots)
+        self.lanes.wait(min(self.lanes.step(), self.shutdown.rest()))
+        while self._lost_tokens:
+            self.lanes.drop([self._lost_tokens.popleft()])
+        while self._revoked_tokens:
+            self.lanes.revoke(self._revoked_tokens.popleft())
+        self.heartbeat.mailbox.perform(partial(perform, self))
 
     def _is_over(self) -> bool:
-        at_rest = not self.holdings and not self.pool.is_busy()
-        if self.consumer.stopping:
-            return at_rest or self._stop_requests > 1 or time.monotonic() >= self._grace_ends
-        return self.plan.burst and self.intake.drained and at_rest and not self._stop_requests
+        if self.shutdown.stage is Stage.WORKING:
+            return self.plan.burst and self.lanes.drained and self.lanes.at_rest
+        return self.shutdown.stage >= Stage.COLD or (self.stopping and self.lanes.at_rest)
 
     def _begin_stopping(self) -> None:
-        logger.info("stopping: %d messages are held, up to %gs of grace", len(self.holdings), self.plan.grace)
-        self._grace_ends = time.monotonic() + self.plan.grace
-        self.pool.warn()
-        self.consumer.stop()
+        logger.info("stopping: %d messages are held, up to %gs of grace", len(self.lanes), self.shutdown.rest())
+        self.stopping = True
+        self.shutdown.tell(self.plan.hostname)
+        self.lanes.stop()
 
     def _finish(self) -> None:
-        """Settle what the grace was too short for: bodies are ended first, so that none outlives its message."""
-        self.consumer.absorb(self._close_pool())
-        self.consumer.give_up()
+        """Settle what the grace was too short for."""
+        if self.shutdown.stage is not Stage.WORKING and not self.stopping:
+            self.shutdown.tell(self.plan.hostname)
+        self._hear_no_more()
+        self.lanes.end()
         ends = time.monotonic() + min(self.plan.grace, settings.LEASE_SECONDS) + 1
-        while self.holdings and time.monotonic() < ends:
-            time.sleep(min(0.2, self.consumer.step()))
+        while self.lanes and time.monotonic() < ends and self.shutdown.stage is not Stage.HARD:
+            time.sleep(min(0.2, self.lanes.step()))
+        if self.lanes:
+            logger.warning("%d messages are left under leases that run out by themselves", len(self.lanes))
 
-    def _close_pool(self) -> list[Ended]:
+    def _hear_no_more(self) -> None:
         # The number of the alarm's socket may be the next connection's, into which no signal is to write.
         signal.set_wakeup_fd(-1)
-        return self.pool.close()
-
-    def _hear_signals(self) -> Any:
-        """Let signals set flags and wake the loop: a handler that raises could hit any line of anybody's code."""
-        before = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
-        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
-        wakeup = signal.set_wakeup_fd(self.pool.alarm.bell, warn_on_full_buffer=False)
-
-        def restore() -> None:
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        return restore
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop_requests += 1
 
     # What the heartbeat's thread calls
 
     def _announced(self) -> None:
-        self.intake.look()
+        self.lanes.look()
         self.pool.alarm.ring()
 
     def _lost(self, tokens: list[Token]) -> None:
         self._lost_tokens.extend(tokens)
         self.pool.alarm.ring()
 
+    def _revoked(self, signals: dict[Token, str]) -> None:
+        self._revoked_tokens.append(signals)
+        self.pool.alarm.ring()
+        if self.pool.runs_here:
+            for token in signals:
+                self.pool.tell_revoked(token)
+
+    def _watch(self, now: float) -> None:
+        """Look after the body that keeps the loop from doing so; it cannot be ended, only interrupted."""
+        for held, _ in self.limits.overdue(now):
+            held.limits = None, None
+            self.pool.interrupt(held.message.token)
+
+    # What the consumer of the main lane tells
+
     def _saturated(self, saturated: bool) -> None:
         """Ask for announcements unless the worker has been busy for a while: then it looks by itself all the time."""
         now = time.monotonic()
+        if self.autoscaler:
+            self.autoscaler.saturated = saturated
         if not saturated:
             self._free_at = now
         self.heartbeat.listen(now - self._free_at < BUSY_SECONDS)

@@ -69,6 +69,10 @@ DJTASKS = {
     "LEASE_SECONDS": env.int("LEASE_SECONDS", default=5),
 }
 
+# What is crawled every morning.
+CRAWLED_SITES = env.list("CRAWLED_SITES", default=[])
+
+OWNER_EMAIL = env.str("OWNER_EMAIL", default="owner@djtasks.example")
 EMAIL_HOST = env.str("EMAIL_HOST", default="127.0.0.1")
 EMAIL_PORT = env.int("EMAIL_PORT", default=1025)
 EMAIL_TIMEOUT = 10

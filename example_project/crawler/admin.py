@@ -11,8 +11,8 @@ from crawler.tasks import start
 
 @admin.register(Site)
 class SiteAdmin(admin.ModelAdmin):
-    list_display = ["root", "created_at", "started_at"]
-    readonly_fields = ["robots", "started_at"]
+    list_display = ["root", "slot", "created_at", "started_at", "ended_at", "report"]
+    readonly_fields = ["robots", "slot", "started_at", "ended_at", "report", "failure"]
 
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

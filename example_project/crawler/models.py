@@ -6,13 +6,21 @@ from django.db import models
 
 
 class Site(models.Model):
-    """One crawl of one site."""
+    """One crawl of one site; ``report`` says how many pages had which status, once all of them are fetched."""
 
     root = models.URLField("address of the first page")
     robots = models.TextField("robots.txt", blank=True, editable=False)
+    # Of which day, where a schedule has begun it.
+    slot = models.DateTimeField(null=True, editable=False)
     max_depth = models.PositiveSmallIntegerField(default=20)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False)
+    report = models.JSONField(default=dict, editable=False)
+    failure = models.TextField("why there is no report", blank=True, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["root", "slot"], name="crawler_site_once_a_slot")]
 
     def __str__(self) -> str:
         return self.root

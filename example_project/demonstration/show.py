@@ -20,6 +20,7 @@ from demonstration.run import Run
 from demonstration.screen import Screen, summary
 from demonstration.visitor import Visitor
 from demonstration.website import Website
+from djtasks.models import Message
 
 KILL_AT = 1 / 3
 TICK_SECONDS = 0.1
@@ -37,6 +38,8 @@ def show(name: str, once: bool) -> int:
     began = time.monotonic()
     with ExitStack() as stack:
         run = Run(name, stack.enter_context(Website()))
+        # In a database that is kept, they would go on for a queue that nobody serves.
+        stack.callback(run.stop_schedules)
         mails = mail_server(run.mailbox)
         mails.start()
         stack.callback(mails.stop)
@@ -76,9 +79,11 @@ def prepare_database() -> None:
 
 
 def work(run: Run, processes: Processes, visitor: Visitor, console: Console) -> None:
-    """Give the work and watch until all is done; kill a worker when a third is."""
+    """Give the work and watch until all is done; kill a worker and a beat when a third is."""
     victim = start_worker(run, processes, "worker-1")
-    start_worker(run, processes, "worker-2")
+    # One beat by itself and one within a worker: any number of them send each run once.
+    beats = [start_worker(run, processes, "worker-2", "-B"), processes.start("beat-1", "runbeat", "-l", "info")]
+    run.schedule()
     visitor.wait(seconds=30)
     deadline = time.monotonic() + TIMEOUT_SECONDS
     steps = run.give_work(visitor)
@@ -88,22 +93,28 @@ def work(run: Run, processes: Processes, visitor: Visitor, console: Console) -> 
             processes.require_all()
             all_given = all_given or next(steps, "end") == "end"
             progress = run.progress()
-            workers = ", ".join(processes.alive("worker"))
-            screen.show(progress, f"{len(run.mailbox.recipients)} mails received · alive: {workers}")
-            if all_given and progress.idle:
-                return
-            if not killed and progress.share >= KILL_AT:
+            alive = ", ".join(processes.alive("worker") + processes.alive("beat"))
+            slots = ", ".join(f"{name} {count}" for name, count in sorted(run.slots_made().items())) or "none yet"
+            received = len(run.mailbox.letters)
+            screen.show(progress, f"{received} mails received · sent by schedule: {slots} · alive: {alive}")
+            if all_given and progress.idle and run.told and run.site and run.site.ended_at:
+                run.stop_schedules()
+                if not Message.objects.filter(queue=run.queue).exists():
+                    return
+            if not killed and progress.share >= KILL_AT and run.beats_among(beats) == len(beats):
                 killed = True
+                run.beats_before_kill = len(beats)
                 processes.kill("worker-1")
+                processes.kill("beat-1")
                 run.held_at_kill = run.held_by(victim)
-                screen.say(f"worker-1 killed with SIGKILL while it held {len(run.held_at_kill)} messages")
+                screen.say(f"worker-1 killed with SIGKILL while it held {len(run.held_at_kill)} messages, and beat-1")
                 start_worker(run, processes, "worker-3")
             time.sleep(TICK_SECONDS)
         screen.say(f"Not done after {TIMEOUT_SECONDS:.0f} s.")
 
 
-def start_worker(run: Run, processes: Processes, name: str) -> int:
-    return processes.start(name, "runworker", "-c", "2", "-Q", run.queue, "-l", "info")
+def start_worker(run: Run, processes: Processes, name: str, *arguments: str) -> int:
+    return processes.start(name, "runworker", "-c", "2", "-Q", run.queue, "-l", "info", *arguments)
 
 
 def linger(processes: Processes, visitor: Visitor, console: Console) -> None:

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from mail.models import SignUp
+from mail.models import Digest, SignUp
 
 
 @admin.register(SignUp)
@@ -11,3 +11,9 @@ class SignUpAdmin(admin.ModelAdmin):
     list_filter = [("sent_at", admin.EmptyFieldListFilter), ("confirmed_at", admin.EmptyFieldListFilter)]
     search_fields = ["email", "name"]
     readonly_fields = ["created_at", "sent_at", "confirmed_at"]
+
+
+@admin.register(Digest)
+class DigestAdmin(admin.ModelAdmin):
+    list_display = ["slot", "sent_at"]
+    readonly_fields = ["sent_at"]

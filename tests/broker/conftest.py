@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from djtasks.broker.vendors import Vendor, private_vendor
 from djtasks.broker.vendors.portable import PortableVendor
+from tests.bouncer import PgBouncer
 
 Connect = Callable[[], Vendor]
 
@@ -21,15 +23,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(commits)
 
 
-@pytest.fixture(params=["own", "portable"])
+@pytest.fixture(scope="session")
+def bouncer(django_db_setup: None) -> Iterator[PgBouncer]:
+    """C11: a pooler that lends connections by transaction."""
+    with PgBouncer(os.environ["DATABASE_URL"]) as started:
+        yield started
+
+
+@pytest.fixture(params=["own", "portable", pytest.param("pooled", marks=pytest.mark.postgres)])
 def connect(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Connect]:
     """Makes one more holder, on one more connection."""
     made: list[Vendor] = []
+    pooler = request.getfixturevalue("bouncer") if request.param == "pooled" else None
 
     def another() -> Vendor:
         vendor = private_vendor()
         if request.param == "portable":
             vendor = PortableVendor(vendor.connection, private=True)
+        if pooler:
+            vendor.connection.settings_dict |= pooler.place
         made.append(vendor)
         return vendor
 

@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 from djtasks.broker import purge
 from djtasks.broker.vendors import Vendor
 from djtasks.domain.identifiers import uuid7
-from djtasks.models import Result, Worker
+from djtasks.models import Message, Result, Worker
 from tests.broker.conftest import Connect
-from tests.broker.sentences import locks_rows, open_transaction
+from tests.broker.sentences import locks_rows, open_transaction, reserve_one, send
 
 
 def keep(count: int, seconds: float | None) -> list[Result]:
@@ -68,3 +68,18 @@ def test_workers_without_a_sign_of_life_have_vanished(vendor: Vendor) -> None:
     gone = Worker.objects.create(name="gone", **common)
     Worker.objects.filter(pk=gone.pk).update(seen_at=Now() - timedelta(seconds=120))
     assert [worker.name for worker in vendor.vanished_workers()] == ["gone"]
+
+
+def test_what_waits_is_purged_and_what_is_held_stays(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MON-6: also in batches."""
+    monkeypatch.setattr(purge, "BATCH", 2)
+    vendor = connect()
+    (held,) = send(vendor, queue="mail")
+    assert reserve_one(vendor).id == held
+    send(vendor, 3, queue="mail")
+    send(vendor, 2, queue="audio", delay=600.0)
+    kept = send(vendor, 2, queue="other")
+    assert purge.purge_messages(vendor, ["mail", "audio"]) == 5
+    assert {str(message.pk) for message in Message.objects.all()} == {held, *kept}
+    assert purge.purge_messages(vendor) == 2
+    assert [str(message.pk) for message in Message.objects.all()] == [held]

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from djtasks.broker.purge import purge_results
+from djtasks.broker.purge import purge_messages, purge_results
 from djtasks.broker.settle import ATTEMPTS, settle
 from djtasks.broker.vendors import Exchange, Vendor, private_vendor
 from djtasks.domain.messages import Token
@@ -87,7 +87,7 @@ def test_settlement_waits_for_a_renewal_and_is_written(connect: Connect) -> None
     settlements = [Settlement(token, outcome) for token, outcome in zip(tokens, (DONE, Released(), DONE), strict=True)]
     with meanwhile(lambda: exchange(consumer, settlements).settled) as late:
         with open_transaction(heartbeat):
-            assert heartbeat.renew(tokens, LEASE).held == set(tokens)
+            assert heartbeat.renew(tokens, LEASE) == set(tokens)
             late.start()
             until_someone_waits_for_a_lock()
         assert late.result() == set(tokens)
@@ -98,10 +98,24 @@ def test_begin_waits_for_a_renewal_and_is_written(connect: Connect) -> None:
     token = held(consumer).token
     with meanwhile(lambda: begun(consumer, token)) as late:
         with open_transaction(heartbeat):
-            assert heartbeat.renew([token], LEASE).held == {token}
+            assert heartbeat.renew([token], LEASE) == {token}
             late.start()
             until_someone_waits_for_a_lock()
         assert late.result()
+
+
+@pytest.mark.parametrize("commit", [True, False], ids=["kept", "rolled back"])
+def test_purge_waits_for_a_reservation(connect: Connect, commit: bool) -> None:
+    """MON-6: what a worker has received in the last moment is not deleted under it."""
+    holder, admin = connect(), connect()
+    (message_id,) = send(holder)
+    with meanwhile(lambda: purge_messages(admin)) as late:
+        with open_transaction(holder, commit=commit):
+            reserve_one(holder)
+            late.start()
+            until_someone_waits_for_a_lock()
+        assert late.result() == (0 if commit else 1)
+    assert lives(message_id) is commit
 
 
 @pytest.mark.parametrize("commit", [True, False], ids=["kept", "rolled back"])
@@ -325,7 +339,7 @@ def test_what_is_written_is_keyed_by_message_and_delivery(vendor: Vendor, steps:
         elif step == "lapse":
             let_leases_lapse()
         elif step == "renew":
-            assert vendor.renew(named(first), LEASE).held == ours(named(first))
+            assert vendor.renew(named(first), LEASE) == ours(named(first))
         else:
             by_token = {token: kind for number, kind in first for token in named([number])}
             settlements = [Settlement(token, OUTCOMES[kind]) for token, kind in by_token.items()]

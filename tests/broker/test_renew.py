@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from djtasks.broker.renew import BATCH, renew
 from djtasks.broker.vendors import Vendor
-from djtasks.broker.vendors.answers import Renewed
 from djtasks.domain.messages import Token
 from djtasks.domain.outcomes import Released
 from tests.broker.conftest import Connect
 from tests.broker.sentences import (
     LEASE,
-    error,
     exchange,
     facts,
     held,
@@ -19,7 +17,6 @@ from tests.broker.sentences import (
     open_transaction,
     reserve,
     reserve_one,
-    row,
     send,
     settled,
 )
@@ -28,7 +25,7 @@ from tests.broker.sentences import (
 def test_lease_is_extended_and_nothing_else(vendor: Vendor) -> None:
     message = held(vendor)
     before = facts(message.id)
-    assert vendor.renew([message.token], LEASE * 10) == Renewed({message.token}, set())
+    assert vendor.renew([message.token], LEASE * 10) == {message.token}
     after = facts(message.id)
     assert {name for name in after if after[name] != before[name]} == {"leased_until"}
     assert (after["leased_until"] - before["leased_until"]).total_seconds() > LEASE * 8
@@ -40,19 +37,12 @@ def test_those_that_are_gone_are_told_from_those_that_are_held(vendor: Vendor) -
     let_leases_lapse(taken.id)
     again = reserve_one(vendor).token
     tokens = [taken, released, kept, ended]
-    assert vendor.renew(tokens, LEASE) == Renewed({kept}, set())
-    assert vendor.renew([*tokens, again], LEASE) == Renewed({kept, again}, set())
-
-
-def test_holder_hears_that_its_message_was_revoked(vendor: Vendor) -> None:
-    revoked, other = held(vendor, acks_late=True), held(vendor)
-    vendor.revoke(row(revoked.id).pk, error("revoked"), hostname="", retention=None)
-    tokens = {revoked.token, other.token}
-    assert vendor.renew(tokens, LEASE) == Renewed(tokens, {revoked.token})
+    assert vendor.renew(tokens, LEASE) == {kept}
+    assert vendor.renew([*tokens, again], LEASE) == {kept, again}
 
 
 def test_nothing_is_renewed_for_nobody(vendor: Vendor) -> None:
-    assert vendor.renew([], LEASE) == Renewed(set(), set())
+    assert vendor.renew([], LEASE) == set()
 
 
 def test_what_is_being_settled_is_passed_over_but_not_called_lost(connect: Connect) -> None:
@@ -63,10 +53,10 @@ def test_what_is_being_settled_is_passed_over_but_not_called_lost(connect: Conne
     before = facts(settling.id)
     with open_transaction(consumer, commit=False):
         assert settled(consumer, settling)
-        assert heartbeat.renew([settling, other], LEASE) == Renewed({settling, other}, set())
+        assert heartbeat.renew([settling, other], LEASE) == {settling, other}
     assert facts(settling.id) == before
     assert settled(consumer, settling)
-    assert heartbeat.renew([settling, other], LEASE) == Renewed({other}, set())
+    assert heartbeat.renew([settling, other], LEASE) == {other}
 
 
 def test_more_than_a_batch_is_renewed(vendor: Vendor) -> None:
@@ -74,5 +64,5 @@ def test_more_than_a_batch_is_renewed(vendor: Vendor) -> None:
     tokens = [message.token for message in reserve(vendor, limit=BATCH + 5)]
     stale = [Token(token.id, 7) for token in tokens]
     assert len(tokens) == BATCH + 5
-    assert renew(vendor, [*stale, *tokens], LEASE) == Renewed(set(tokens), set())
+    assert renew(vendor, [*stale, *tokens], LEASE) == set(tokens)
     exchange(vendor)

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from djtasks.broker.reserve import Positions
 from djtasks.broker.vendors import Vendor
+from djtasks.domain.identifiers import uuid7
 from djtasks.domain.messages import Mark, Reservation, Supply, Token
 from djtasks.domain.outcomes import Released, Retry, Settlement
 from djtasks.models import Message
@@ -404,3 +405,13 @@ def test_positions_move_forward_only(vendor: Vendor) -> None:
     marks = positions.marks()
     positions.learn(Supply([first]), marks, seconds=60.0)
     assert positions.marks() == marks and marks[0].id == second.id
+
+
+@pytest.mark.parametrize("due_at", [-6.3e10, 0.0, 1e12])
+def test_position_at_no_moment_ends_no_worker(vendor: Vendor, due_at: float) -> None:
+    """S18, E3: it was learnt from a row that was spoilt by hand."""
+    (message_id,) = send(vendor)
+    mark = Mark("default", 0, due_at, str(uuid7()))
+    found = reserve(vendor, marks=(mark,))
+    # Where it lies beyond everything, it is a hint that some vendors follow.
+    assert [message.id for message in found] in ([message_id], [] if due_at > 0 else [message_id])

@@ -9,10 +9,14 @@ from uuid import UUID
 import pytest
 from django.db import transaction
 
-from djtasks.broker.revoke import revoke
+from djtasks.broker.revoke import revoke, revoked
 from djtasks.broker.vendors import Vendor
+from djtasks.broker.vendors.base import CONTROL_CHANNEL, MESSAGES_CHANNEL
+from djtasks.broker.vendors.portable import PortableVendor
 from djtasks.domain.identifiers import uuid7
-from djtasks.domain.outcomes import Retry
+from djtasks.domain.messages import Token
+from djtasks.domain.outcomes import Released, Retry
+from tests.broker.conftest import Connect
 from tests.broker.sentences import (
     begun,
     error,
@@ -169,3 +173,42 @@ def test_revocation_joins_its_callers_transaction(vendor: Vendor) -> None:
 def test_revocation_says_when_it_comes_too_late(vendor: Vendor) -> None:
     assert revoke(UUID(ended(vendor))) == "too_late"
     assert revoke(UUID(running_early(vendor))) == "requested"
+
+
+def test_holders_hear_what_was_revoked_and_how_it_is_to_end(vendor: Vendor) -> None:
+    """WORK-9"""
+    told, ended, other, stale = (held(vendor, acks_late=True).token for _ in range(4))
+    stop(vendor, told), stop(vendor, ended, terminate="SIGTERM"), stop(vendor, stale)
+    tokens = [told, ended, other, stale._replace(deliveries=7)]
+    assert vendor.revoked(tokens) == {told: "", ended: "SIGTERM"}
+    stop(vendor, ended), stop(vendor, told, terminate="SIGKILL")
+    assert vendor.revoked(tokens) == {told: "SIGKILL", ended: "SIGTERM"}
+    assert revoked(vendor, []) == {}
+
+
+def stop(vendor: Vendor, token: Token, **given: str) -> None:
+    assert vendor.revoke(UUID(token.id), error("stop"), hostname="", retention=None, **given) == "requested"
+
+
+@pytest.mark.parametrize("outcome", [GIVEN_BACK._replace(delay=60.0), Released(delay=60.0)])
+def test_revoked_message_that_comes_back_is_received_at_once(vendor: Vendor, outcome: Retry | Released) -> None:
+    """WORK-9: it waits for no countdown before it ends."""
+    message = held(vendor, acks_late=True)
+    stop(vendor, message.token)
+    assert settled(vendor, message.token, outcome)
+    assert reserve_one(vendor).revoked
+
+
+@pytest.mark.postgres
+def test_holder_of_a_begun_message_is_woken(connect: Connect) -> None:
+    """WORK-9"""
+    listening, caller = connect(), connect()
+    if isinstance(listening, PortableVendor) or not listening.announces:
+        return
+    with listening.listen(CONTROL_CHANNEL, MESSAGES_CHANNEL) as listener:
+        waits, runs = held(caller, acks_late=True), held(caller, acks_late=True)
+        assert begun(caller, runs.token, late=True)
+        stop(caller, waits.token)
+        assert not [heard for heard in listener.wait(0.05) if heard.channel == CONTROL_CHANNEL]
+        stop(caller, runs.token)
+        assert [heard.channel for heard in listener.wait(10)] == [CONTROL_CHANNEL]

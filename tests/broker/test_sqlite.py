@@ -20,14 +20,9 @@ def test_idle_worker_does_not_wait_for_a_writer(private: Vendor) -> None:
     with open_transaction(other):
         send(other)
         assert reserve(private) == []
-        assert not private.lives(new().id)
+        assert not private.living([new().id])
     assert len(reserve(private)) == 1
     other.connection.close()
-
-
-def test_renewal_does_not_call_every_message_revoked(private: Vendor) -> None:
-    message = held(private)
-    assert private.renew([message.token], 60.0).revoked == set()
 
 
 def test_verbs_join_a_transaction_that_is_open(private: Vendor) -> None:

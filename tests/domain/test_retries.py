@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,13 @@ def test_jitter_draws_from_zero_to_the_delay_inclusive() -> None:
     assert backoff_seconds(1, 3, 600, True, random=lambda stop: stop - 1) == 8
     assert backoff_seconds(1, 3, 600, True, random=lambda stop: 0) == 0
     assert {backoff_seconds(1, 1, 600, jitter=True) for _ in range(200)} == {0, 1, 2}
+
+
+def test_ten_thousand_that_fail_at_once_come_back_evenly_spread() -> None:
+    """H1: every second of the delay gets its share, none a crowd."""
+    spread = Counter(backoff_seconds(1, 6, 600, jitter=True) for _ in range(10_000))
+    assert set(spread) == set(range(65))
+    assert min(spread.values()) > 90 and max(spread.values()) < 230
 
 
 @given(st.floats(0, 1e6), st.integers(0, 10**9), st.integers(0, 10**6), st.booleans())

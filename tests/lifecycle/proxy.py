@@ -21,13 +21,15 @@ class FaultProxy:
 
     ``losing`` is the share of the server's answers that are lost together with their connection: what was asked has
     been done, and nobody hears of it. ``cutting`` is the share of requests after which the connection is cut at once:
-    they are done sooner or later, or not at all. ``holding`` is for how many seconds each answer is held back.
+    they are done sooner or later, or not at all. ``holding`` is for how many seconds each answer is held back. While
+    it is ``stalled`` nothing passes, and nobody is told.
     """
 
     def __init__(self, target: str, *, losing: float = 0.0, cutting: float = 0.0, holding: float = 0.0) -> None:
         self.losing = losing
         self.cutting = cutting
         self.holding = holding
+        self.stalled = False
         self.cuts = 0
         given = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(target).items()}
         self._host, self._port = given.get("host", "localhost"), given.get("port") or "5432"
@@ -83,6 +85,7 @@ class FaultProxy:
 
     async def _pass_requests(self, client: asyncio.StreamReader, to_server: asyncio.StreamWriter) -> None:
         while data := await client.read(CHUNK):
+            await self._flow()
             to_server.write(data)
             await to_server.drain()
             if self._strikes(self.cutting):
@@ -92,10 +95,15 @@ class FaultProxy:
         while data := await server.read(CHUNK):
             if self._strikes(self.losing):
                 return
+            await self._flow()
             if self.holding:
                 await asyncio.sleep(self.holding)
             to_client.write(data)
             await to_client.drain()
+
+    async def _flow(self) -> None:
+        while self.stalled:
+            await asyncio.sleep(0.02)
 
     def _strikes(self, share: float) -> bool:
         struck = random.random() < share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers import all_settled, messages, running_worker, settled, why
+from tests.helpers import all_settled, each_pool, messages, on_one_database, running_worker, settled, why
 from tests.tasks import (
     NASTIES,
     add,
@@ -20,7 +20,8 @@ from tests.tasks import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("pool", ["processes", "threads"])
+@each_pool
+@on_one_database
 def test_no_exception_ends_a_worker(pool: str) -> None:
     """E8, E7: each is recorded as FAILURE, also when it comes with a retry."""
     raised = {name: (raise_nasty.delay(name), retry_for_nasty.delay(name)) for name in NASTIES}
@@ -35,6 +36,7 @@ def test_no_exception_ends_a_worker(pool: str) -> None:
         assert (settled(add.delay(1, 2)).state, worker.children()) == before
 
 
+@on_one_database
 def test_arguments_that_no_longer_fit_are_a_failure() -> None:
     """E10: TypeError, before the body, and not retried."""
     handles = [add.delay(1, 2), add.delay(1, 2)]
@@ -45,7 +47,7 @@ def test_arguments_that_no_longer_fit_are_a_failure() -> None:
             assert (why(result), result.retries) == ("TypeError", 0)
 
 
-@pytest.mark.parametrize("pool", ["processes", "threads"])
+@each_pool
 def test_next_body_finds_nothing_of_the_last(pool: str) -> None:
     """J1, J6: one slot, so that each meets what the one before has left."""
     with running_worker(f"--pool={pool}", concurrency=1):

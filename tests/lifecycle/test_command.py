@@ -10,13 +10,23 @@ from django.core.management import execute_from_command_line
 
 from djtasks import __version__
 from djtasks.models import Worker
-from tests.helpers import Diary, all_settled, drain, messages, running_worker, settled, wait_until
+from tests.helpers import (
+    Diary,
+    all_settled,
+    drain,
+    each_pool,
+    messages,
+    on_one_database,
+    running_worker,
+    settled,
+    wait_until,
+)
 from tests.tasks import add, fail_twice, note
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("pool", ["processes", "threads", "solo"])
+@each_pool
 def test_burst_ends_when_nothing_is_ready(diary: Diary, pool: str) -> None:
     handles = [note.delay(diary.path, "now") for _ in range(30)] + [fail_twice.delay()]
     later = note.apply_async((diary.path, "later"), countdown=600)
@@ -25,10 +35,12 @@ def test_burst_ends_when_nothing_is_ready(diary: Diary, pool: str) -> None:
     assert [str(message.pk) for message in messages()] == [later.id]
 
 
+@on_one_database
 def test_burst_of_an_empty_queue_ends() -> None:
     drain("--pool=solo")
 
 
+@on_one_database
 def test_banner_says_what_is_started() -> None:
     with running_worker("-Q", "mail,audio", "-n", "one@%h", concurrency=3) as worker:
         worker.logs("tests.tasks.add_late")
@@ -51,11 +63,10 @@ def test_banner_says_what_is_started() -> None:
     [
         (["-Q", "mail"], {"mail"}),
         (["--queues=mail,audio"], {"mail", "audio"}),
-        (["-X", "mail"], {"audio", "default"}),
         (["--exclude-queues=mail,audio"], {"default"}),
-        ([], {"mail", "audio", "default"}),
     ],
 )
+@on_one_database
 def test_worker_serves_its_queues(diary: Diary, arguments: list[str], served: set[str]) -> None:
     """ROUTE-3."""
     for queue in ("mail", "audio", "default"):
@@ -64,6 +75,7 @@ def test_worker_serves_its_queues(diary: Diary, arguments: list[str], served: se
     assert set(diary.counts()) == served
 
 
+@on_one_database
 def test_settings_say_what_the_command_line_does_not(diary: Diary) -> None:
     note.apply_async((diary.path, "mail"), queue="mail")
     note.apply_async((diary.path, "audio"), queue="audio")
@@ -78,7 +90,18 @@ def test_settings_say_what_the_command_line_does_not(diary: Diary) -> None:
     [
         (["-c", "0"], "'0' is not a whole number from 1"),
         (["-c", "two"], "'two' is not a whole number from 1"),
-        (["-P", "gevent"], "there is no pool 'gevent'; there are processes, threads, solo"),
+        (["--autoscale", "2,5"], "the most slots (2) are at least as many as the least (5)"),
+        (["--autoscale", "some"], "'some' is not a whole number from 1"),
+        (["--autoscale", "4,2", "-P", "solo"], "the solo pool cannot grow"),
+        (["--autoscale", "4,2", "-c", "3"], "give either --autoscale or --concurrency, not both"),
+        (["--pool-for", "media"], "there is no pool ''"),
+        (["--pool-for", "media=threads"], "'threads' does not say how many slots, as threads:8 does"),
+        (["--pool-for", "media=solo:1"], "the solo pool cannot run beside another"),
+        (["--pool-for", "media=threads:2", "-P", "solo"], "the solo pool cannot run beside another"),
+        (["--pool-for", "media=threads:2", "-Q", "mail"], "'media', which is not among the queues"),
+        (["--pool-for", "media=threads:2", "-Q", "media"], "every queue has a pool of its own"),
+        (["--pool-for", "media=threads:2", "--pool-for", "media=threads:3"], "names 'media' twice"),
+        (["-P", "gevent"], "there is no pool 'gevent'; there are processes, threads, eventloop, solo"),
         (["-Q", ""], "name at least one queue"),
         (["-Q", ","], "name at least one queue"),
         (["-Q", "a b"], "a b"),
@@ -99,6 +122,7 @@ def test_wrong_usage_ends_with_status_2(capsys: pytest.CaptureFixture[str], argu
     assert message in capsys.readouterr().err
 
 
+@on_one_database
 def test_wrong_setting_ends_it_with_a_sentence() -> None:
     with running_worker(WORKER_POOL="gevent") as worker:
         assert worker.wait() == 1
@@ -112,6 +136,7 @@ def test_tables_that_are_not_there_end_it_with_a_sentence(tmp_path: os.PathLike[
     assert "run manage.py migrate first" in worker.log and "Traceback" not in worker.log
 
 
+@on_one_database
 def test_prefork_is_another_name_of_processes() -> None:
     handle = add.delay(1, 2)
     worker = drain("--pool=prefork", concurrency=1)

@@ -10,18 +10,16 @@ import signal
 
 import pytest
 
-from tests.helpers import Diary, all_settled, running_worker, settled, wait_until, why
+from tests.helpers import Diary, all_settled, each_pool, on_one_database, running_worker, settled, wait_until, why
 from tests.tasks import hold, hold_late, note, note_late, perish, perish_late
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MINUTE = {"LEASE_SECONDS": 60}
-POOLS = ["processes", "threads"]
 
 
-@pytest.mark.parametrize(
-    ("pool", "way"), [("processes", "killed"), ("processes", "exit"), ("processes", "crash"), ("threads", "crash")]
-)
+@pytest.mark.parametrize(("pool", "way"), [("processes", "killed"), ("processes", "exit"), ("threads", "crash")])
+@on_one_database
 def test_body_that_ends_its_process_is_seen_at_once(diary: Diary, pool: str, way: str) -> None:
     """A2: an early message ends as lost and never runs again; its slot is free for the next."""
     lost = perish.delay(diary.path, "lost", way)
@@ -33,7 +31,7 @@ def test_body_that_ends_its_process_is_seen_at_once(diary: Diary, pool: str, way
     assert diary.counts() == {"lost": 1, "next": 4}
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@each_pool
 def test_killed_pool_process_is_replaced(diary: Diary, pool: str) -> None:
     """A2: its late message runs in another one, its early one is lost, the others' go on."""
     early, late = hold.delay(diary.path, "early", diary.gate), hold_late.delay(diary.path, "late", diary.gate)
@@ -50,6 +48,7 @@ def test_killed_pool_process_is_replaced(diary: Diary, pool: str) -> None:
         wait_until(lambda: victim not in worker.children() and len(worker.children()) >= before)
 
 
+@on_one_database
 def test_idle_pool_process_that_is_killed_is_replaced(diary: Diary) -> None:
     """A2: and nothing was in it."""
     with running_worker(**MINUTE) as worker:
@@ -63,11 +62,11 @@ def test_idle_pool_process_that_is_killed_is_replaced(diary: Diary) -> None:
         }
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@each_pool
 def test_poison_pill_ends_after_max_deliveries_and_harms_nobody(diary: Diary, pool: str) -> None:
     """A4: every delivery that was lost is listed in errors, and no innocent message is lost."""
     before = [note_late.delay(diary.path, "innocent") for _ in range(50)]
-    pills = [perish_late.delay(diary.path, f"pill {number}", "killed") for number in range(3)]
+    pills = [perish_late.delay(diary.path, f"pill {number}", "killed") for number in range(2)]
     after = [note_late.delay(diary.path, "innocent") for _ in range(50)]
     with running_worker(f"--pool={pool}", MAX_DELIVERIES=3, **MINUTE):
         for number, pill in enumerate(all_settled(pills)):
@@ -80,12 +79,13 @@ def test_poison_pill_ends_after_max_deliveries_and_harms_nobody(diary: Diary, po
         assert settled(note.delay(diary.path, "next")).state == "SUCCESS"
 
 
+@on_one_database
 def test_early_messages_beside_a_poison_pill_run_once(diary: Diary) -> None:
     """A4, A2: in the pool of processes nothing dies with a pill but itself."""
     innocents = []
     for number in range(40):
         innocents += [note.delay(diary.path, f"early {number}"), note_late.delay(diary.path, f"late {number}")]
-        if number % 10 == 5:
+        if number in (5, 25):
             perish_late.delay(diary.path, "pill", "exit")
     with running_worker(**MINUTE):
         assert {result.state for result in all_settled(innocents)} == {"SUCCESS"}

@@ -8,7 +8,18 @@ import pytest
 
 from djtasks import Task
 from djtasks.models import Result, Worker
-from tests.helpers import Diary, all_settled, is_running, messages, running_worker, settled, wait_until, why
+from tests.helpers import (
+    Diary,
+    all_settled,
+    each_pool,
+    is_running,
+    messages,
+    on_one_database,
+    running_worker,
+    settled,
+    wait_until,
+    why,
+)
 from tests.tasks import hog_late, hold, hold_late, note, note_late
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,7 +34,7 @@ def until_begun_anew(result: Result) -> float:
     )
 
 
-@pytest.mark.parametrize("pool", ["processes", "threads"])
+@each_pool
 def test_messages_of_a_killed_worker_are_dealt_with_by_another(diary: Diary, pool: str) -> None:
     """A1, G2, G3: a late one runs again within L + 2R, an early one never does; both have one final state."""
     early, late = hold.delay(diary.path, "early", diary.gate), hold_late.delay(diary.path, "late", diary.gate)
@@ -40,6 +51,7 @@ def test_messages_of_a_killed_worker_are_dealt_with_by_another(diary: Diary, poo
     assert 0 <= until_begun_anew(again) < 3
 
 
+@on_one_database
 def test_messages_reserved_ahead_are_not_suspects_for_long(diary: Diary) -> None:
     """A1, G3: what a killed worker had only reserved is run by others, however often its holders are killed."""
     quick = [note_late.delay(diary.path, "quick") for _ in range(300)]
@@ -56,6 +68,7 @@ def test_messages_reserved_ahead_are_not_suspects_for_long(diary: Diary) -> None
             assert (result.state, result.losses <= 1) == ("SUCCESS", True)
 
 
+@on_one_database
 def test_restart_under_the_same_name_adopts_nothing(diary: Diary) -> None:
     """A11: the lease of the dead one runs out first."""
     late = hold_late.delay(diary.path, "late", diary.gate)
@@ -97,7 +110,10 @@ def test_what_a_worker_without_a_row_held_is_received_again(diary: Diary) -> Non
         assert settled(late).state == "SUCCESS"
 
 
-@pytest.mark.parametrize(("pool", "task"), [("processes", hold_late), ("processes", hog_late), ("threads", hog_late)])
+@pytest.mark.parametrize(
+    ("pool", "task"), [("processes", hold_late), ("threads", hog_late)], ids=["waiting", "spinning in C"]
+)
+@on_one_database
 def test_children_end_with_their_supervisor(diary: Diary, pool: str, task: Task) -> None:
     """A3: also where a body holds the interpreter and nothing in it could run."""
     task.delay(diary.path, "late", 30 if task is hog_late else diary.gate)

@@ -97,11 +97,12 @@ def test_worker_bears_the_loss_of_any_connection(diary: Diary) -> None:
 
 def test_worker_lives_with_a_role_that_allows_little_time(diary: Diary) -> None:
     """C12: the timeouts of the role are shorter than the bodies, and no statement of the worker's own is as long."""
+    database = connection.ops.quote_name(connection.settings_dict["NAME"])
     with connection.cursor() as cursor:
         cursor.execute(
-            "ALTER ROLE CURRENT_USER SET statement_timeout = '200ms';"
-            "ALTER ROLE CURRENT_USER SET lock_timeout = '100ms';"
-            "ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '1s'"
+            f"ALTER DATABASE {database} SET statement_timeout = '200ms';"
+            f"ALTER DATABASE {database} SET lock_timeout = '100ms';"
+            f"ALTER DATABASE {database} SET idle_in_transaction_session_timeout = '1s'"
         )
     try:
         with running_worker() as worker:
@@ -121,7 +122,7 @@ def test_worker_lives_with_a_role_that_allows_little_time(diary: Diary) -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0")
-            cursor.execute("ALTER ROLE CURRENT_USER RESET ALL")
+            cursor.execute(f"ALTER DATABASE {database} RESET ALL")
 
 
 def test_no_transaction_is_open_while_bodies_run(diary: Diary) -> None:

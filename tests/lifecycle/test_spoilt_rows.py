@@ -10,7 +10,7 @@ from django.db import connection
 from djtasks import AsyncResult, send_task
 from djtasks.domain.identifiers import uuid7
 from djtasks.models import Message
-from tests.helpers import Diary, all_settled, messages, running_worker, settled, wait_until, why
+from tests.helpers import Diary, all_settled, messages, on_one_database, running_worker, settled, wait_until, why
 from tests.tasks import add, note
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,7 +77,7 @@ def spoil(fields: dict[str, Any]) -> AsyncResult:
     return handle
 
 
-@pytest.mark.parametrize("pool", ["processes", "solo"])
+@pytest.mark.parametrize("pool", ["processes", pytest.param("solo", marks=on_one_database)])
 def test_spoilt_rows_end_and_harm_nobody(diary: Diary, pool: str) -> None:
     """S18, E3: each ends as FAILURE where it has no sense, and whoever stands beside it runs."""
     spoilt, innocent = {}, []
@@ -157,6 +157,7 @@ def newer_code(diary: Diary) -> str:
     return str(directory)
 
 
+@on_one_database
 def test_unknown_task_ends_when_its_grace_is_over() -> None:
     """E9, CALL-8: as a failure that can be enqueued again, with its arguments."""
     with running_worker("--pool=solo", UNKNOWN_TASK_GRACE=1.5):

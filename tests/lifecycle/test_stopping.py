@@ -15,6 +15,7 @@ from tests.helpers import (
     drain,
     leased,
     messages,
+    on_one_database,
     results,
     running_worker,
     settled,
@@ -44,7 +45,7 @@ def test_running_end_in_peace_and_unstarted_go_back_at_once(diary: Diary) -> Non
     assert "ahead" not in diary.counts()
 
 
-@pytest.mark.parametrize(("pool", "grace"), [("processes", "0.3"), ("threads", "0")])
+@pytest.mark.parametrize(("pool", "grace"), [("processes", "0.3"), pytest.param("threads", "0", marks=on_one_database)])
 def test_what_outlasts_the_grace_is_decided(diary: Diary, pool: str, grace: str) -> None:
     """A8, WORK-8: late messages go back uncharged, early ones are lost, and no body outlives its message."""
     early, late = hold.delay(diary.path, "early", diary.gate), hold_late.delay(diary.path, "late", diary.gate)
@@ -59,20 +60,21 @@ def test_what_outlasts_the_grace_is_decided(diary: Diary, pool: str, grace: str)
     assert (settled(late).state, diary.counts()["early ended"]) == ("SUCCESS", 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_second_signal_ends_at_once(diary: Diary, number: int) -> None:
+@on_one_database
+def test_second_signal_ends_at_once(diary: Diary) -> None:
     """A8: and still what is held is released, and the status is 0."""
     late = hold_late.delay(diary.path, "late", diary.gate)
     with running_worker("--grace=600", concurrency=1) as worker:
         diary.until("late")
-        worker.signal(number)
+        worker.signal(signal.SIGINT)
         worker.logs("stopping: 1 messages are held, up to 600s of grace")
-        worker.signal(number)
+        worker.signal(signal.SIGTERM)
         assert worker.wait() == 0
     row = messages().get(pk=late.id)
     assert (row.leased_until, row.losses) == (None, 0)
 
 
+@on_one_database
 def test_bodies_can_see_that_the_worker_is_stopping(diary: Diary) -> None:
     """A8."""
     handle = note_when_stopping.delay(diary.path, "body")
@@ -84,6 +86,7 @@ def test_bodies_can_see_that_the_worker_is_stopping(diary: Diary) -> None:
 
 
 @pytest.mark.parametrize("way", ["signal", "burst"])
+@on_one_database
 def test_hooks_of_the_last_task_run_before_the_end(diary: Diary, way: str) -> None:
     """A8, TASK-2: a run is over when its hooks are, not when it is settled."""
     note_hooked.delay(diary.path, "last")
@@ -93,6 +96,7 @@ def test_hooks_of_the_last_task_run_before_the_end(diary: Diary, way: str) -> No
     assert diary.counts() == {"last": 1, "last on_success": 1}
 
 
+@on_one_database
 def test_idle_worker_stops(diary: Diary) -> None:
     """A8: also while its pool is still being made."""
     with running_worker("--grace=600", concurrency=1) as worker, running_worker("--grace=600", "--pool=solo") as solo:
@@ -122,3 +126,31 @@ def test_signals_at_random_leave_nothing_behind(diary: Diary) -> None:
     drain("--pool=solo")
     assert {result.state for result in all_settled(handles)} == {"SUCCESS"}
     assert set(diary.counts().values()) == {1}
+
+
+@on_one_database
+def test_cold_end_decides_at_once(diary: Diary) -> None:
+    """WORK-6, WORK-8: QUIT waits for nothing; late messages go back uncharged, early ones are lost."""
+    early, late = hold.delay(diary.path, "early", diary.gate), hold_late.delay(diary.path, "late", diary.gate)
+    with running_worker("--grace=600") as worker:
+        diary.until("early"), diary.until("late")
+        worker.signal(signal.SIGQUIT)
+        assert worker.wait() == 0
+    assert why(settled(early)) == "WorkerLostError"
+    row = messages().get(pk=late.id)
+    assert (row.leased_until, row.losses) == (None, 0)
+
+
+@on_one_database
+def test_soft_end_lets_what_runs_end_for_a_while(diary: Diary) -> None:
+    """WORK-7: and takes nothing new meanwhile."""
+    late = hold_late.delay(diary.path, "late", diary.gate)
+    with running_worker("--grace=600", concurrency=1, WORKER_SOFT_SHUTDOWN_TIMEOUT=600) as worker:
+        diary.until("late")
+        worker.signal(signal.SIGQUIT)
+        worker.logs("stopping: 1 messages are held")
+        next_one = note.delay(diary.path, "next")
+        diary.open_gate()
+        assert worker.wait() == 0
+    assert settled(late).state == "SUCCESS"
+    assert messages().filter(pk=next_one.id).exists() and "next" not in diary.counts()

@@ -63,9 +63,8 @@ def receivers() -> Iterator[None]:
 
         return receive
 
-    told = {
-        name: receiver(name) for name in ("task_prerun", "task_success", "task_failure", "task_retry", "task_postrun")
-    }
+    ends = ("task_success", "task_failure", "task_retry", "task_rejected", "task_internal_error")
+    told = {name: receiver(name) for name in ("task_prerun", *ends, "task_postrun")}
     for name, function in told.items():
         getattr(signals, name).connect(function)
     yield
@@ -137,10 +136,10 @@ def test_retry_is_told_in_order_once_it_is_recorded_and_nothing_returns() -> Non
     ]
 
 
-@pytest.mark.parametrize("error", [Ignore(), Reject("bad")], ids=repr)
+@pytest.mark.parametrize(("error", "told"), [(Ignore(), []), (Reject("bad"), ["task_rejected"])], ids=repr)
 @in_database
-def test_ignored_and_rejected_runs_return_nothing(error: Exception) -> None:
-    """TASK-2, TASK-4."""
+def test_ignored_and_rejected_runs_return_nothing(error: Exception, told: list[str]) -> None:
+    """TASK-2, TASK-4, MON-2."""
 
     @shared_task(name="telling", base=Telling)
     def body() -> None:
@@ -148,7 +147,7 @@ def test_ignored_and_rejected_runs_return_nothing(error: Exception) -> None:
 
     body.delay()
     run_until_empty()
-    assert names() == ["task_prerun", "before_start", "task_postrun"]
+    assert names() == ["task_prerun", "before_start", *told, "task_postrun"]
 
 
 @pytest.mark.parametrize("hook", ["on_success", "after_return"])
@@ -164,7 +163,10 @@ def test_hook_that_raises_keeps_nobody_else_back(hook: str, caplog: pytest.LogCa
     run_until_empty()
     assert result.get() == 3
     rest = ["on_success", "task_success", "after_return", "task_postrun"]
-    assert names() == ["task_prerun", "before_start", *(name for name in rest if name != hook)]
+    rest[rest.index(hook)] = "task_internal_error"
+    assert names() == ["task_prerun", "before_start", *rest]
+    told = next(each for each in happened if each[0] == "task_internal_error")
+    assert told[1:] == ("telling", "args", "einfo", "exception", "kwargs", "request", "task_id", "traceback")
     assert f"a hook of telling[{result.id}] failed" in caplog.text
 
 
@@ -226,8 +228,9 @@ def test_other_errors_are_logged_with_their_traceback(caplog: pytest.LogCaptureF
     """TASK-3, CALL-11."""
     attempt.report(fail, Request(id="7", task=fail.name, shadow="the monthly report"), attempted(fail, "sold out"))
     (record,) = caplog.records
-    assert record.levelname == "ERROR" and record.message.startswith("the monthly report[7] failed\nTraceback")
-    assert record.message.rstrip().endswith("ValueError: sold out")
+    assert (record.levelname, record.message) == ("ERROR", "the monthly report[7] failed")
+    assert record.exc_text is not None and record.exc_text.startswith("Traceback")
+    assert record.exc_text.endswith("ValueError: sold out")
 
 
 @in_database
@@ -243,6 +246,27 @@ def test_ignored_run_leaves_nothing() -> None:
     assert not result.exists()
     with pytest.raises(ResultNotFound, match="or it was ignored"):
         result.get()
+
+
+@in_database
+@pytest.mark.parametrize(
+    ("error", "state"), [(None, "SUCCESS"), (ValueError("no"), "FAILURE"), (Reject("no"), "FAILURE"), (Ignore(), None)]
+)
+def test_late_message_is_there_until_its_outcome_is(error: BaseException | None, state: str | None) -> None:
+    """ACK-2."""
+    during: list[Any] = []
+
+    @shared_task(bind=True, acks_late=True)
+    def body(self: Task) -> None:
+        during.append(str(Message.objects.get(leased_until__isnull=False).pk))
+        if error is not None:
+            raise error
+
+    result = body.delay()
+    run_until_empty()
+    assert during == [result.id]
+    assert not Message.objects.exists()
+    assert list(Result.objects.values_list("state", flat=True)) == ([state] if state else [])
 
 
 @in_database
@@ -282,6 +306,17 @@ class Unspeakable(Exception):
     __repr__ = __str__
 
 
+class Quitting(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+    __repr__ = __str__
+
+
+class Lying(Exception):
+    __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+
 class Argumentless(Exception):
     args = property(lambda self: 1 / 0)  # type: ignore[assignment]
 
@@ -303,6 +338,18 @@ def chained(length: int = 50) -> BaseException:
     return error
 
 
+def circular() -> BaseException:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    return first
+
+
+def annotated() -> BaseException:
+    error = ValueError("annotated")
+    error.__notes__ = [Quitting(), "a\0b\ud800"]
+    return error
+
+
 NASTY: list[BaseException] = [
     Unspeakable(),
     Argumentless(),
@@ -318,6 +365,13 @@ NASTY: list[BaseException] = [
     StopIteration(7),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
     chained(),
+    chained(2000),
+    circular(),
+    annotated(),
+    Quitting(),
+    ExceptionGroup("wide", [ValueError(number) for number in range(1000)]),
+    BaseExceptionGroup("base", [SystemExit(1), KeyboardInterrupt()]),
+    SyntaxError("bad", ("file\n", 1, 1, "x" * 1_000_000)),
 ]
 
 
@@ -336,6 +390,20 @@ def test_whatever_a_body_raises_is_recorded(error: BaseException) -> None:
     assert result.errors[0]["type"].endswith(type(error).__qualname__)
     assert isinstance(result.result, Exception)
     assert len(result.errors[0]["message"].encode()) <= 8192 and len(str(result.traceback).encode()) <= 65536
+
+
+@pytest.mark.parametrize("kind", [Lying, type("L" * 100_000, (Exception,), {})], ids=["lying", "long"])
+@in_database
+def test_exception_that_cannot_be_named_is_a_failure_all_the_same(kind: type[Exception]) -> None:
+    """E8."""
+
+    @shared_task
+    def body() -> None:
+        raise kind
+
+    result = body.delay()
+    run_until_empty()
+    assert result.state == "FAILURE" and len(result.errors[0]["type"]) < 2000
 
 
 @in_database

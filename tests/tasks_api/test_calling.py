@@ -177,7 +177,6 @@ def test_arguments_are_not_checked_without_typing() -> None:
         "reply_to",
         "backend",
         "app",
-        "argsrepr",
     ],
 )
 def test_option_of_a_broker_is_refused_with_what_to_do_instead(name: str) -> None:
@@ -258,6 +257,16 @@ def test_only_what_differs_from_the_task_is_kept_with_the_message() -> None:
     assert sent(add.delay(1, 2)).options == {}
     options = sent(add.apply_async((1, 2), ignore_result=True, shadow="sum", headers={})).options
     assert options == {"ignore_result": True, "shadow": "sum"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_shadow_is_shown_and_changes_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    """CALL-11."""
+    result = add.apply_async((1, 2), shadow="the monthly sum")
+    with caplog.at_level("INFO", logger="djtasks.task"):
+        run_until_empty()
+    assert (result.get(), result.name) == (3, add.name)
+    assert f"the monthly sum[{result.id}] succeeded" in caplog.text
 
 
 # Moments

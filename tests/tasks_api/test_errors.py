@@ -57,7 +57,11 @@ def test_exception_of_a_loaded_class_comes_back_as_it_was(error: Exception) -> N
     assert type(again) is type(error) and again.args == error.args and str(again) == str(error)
 
 
-@pytest.mark.parametrize("error", [Picky(7, "x"), Outer.Inner(object()), ExceptionGroup("x", [ValueError()])], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [Picky(7, "x"), Outer.Inner(object()), ExceptionGroup("x", [ValueError()])],
+    ids=lambda error: type(error).__name__,
+)
 def test_exception_that_cannot_be_made_anew_has_a_stand_in_of_its_name(error: Exception) -> None:
     """RES-4."""
     record = json.loads(describe(error, "failure", Request()))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from djtasks import AsyncResult, Task, shared_task, states
+from djtasks.domain import payloads
 from djtasks.domain.messages import Token
 from djtasks.exceptions import EncodeError, LeaseLost
 from djtasks.models import Message
+from djtasks.tasks.context import Request, running
+from djtasks.worker.notes import Notes
+from tests.helpers import wait_until
 from tests.helpers_inprocess import private, run_one, run_until_empty
 
 in_database = pytest.mark.django_db(transaction=True)
@@ -169,3 +176,56 @@ def test_nobody_hears_of_direct_and_eager_runs() -> None:
         return "done"
 
     assert body() == body.apply().get() == "done"
+
+
+# Progress
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((1,), {"done": 1, "total": None, "message": ""}),
+        ((1, 3, "fetching"), {"done": 1, "total": 3, "message": "fetching"}),
+        ((0.5, Decimal("2.5"), gettext_lazy("yes")), {"done": 0.5, "total": 2.5, "message": "yes"}),
+        ((True, 2**70), {"done": 1, "total": 2**70, "message": ""}),
+        ((1, 2, "a\0b\ud800"), {"done": 1, "total": 2, "message": "a\\x00b\\ud800"}),
+    ],
+)
+def test_progress_is_handed_to_the_worker(given: Any, told: dict[str, Any]) -> None:
+    """RES-3, E1."""
+    task = shared_task(lambda self: self.progress(*given), name="telling", bind=True)
+    with running(task, Request(id="7", task="telling", note=seen.append)):
+        task.run()
+    assert [payloads.decode(text) for text in seen] == [told]
+
+
+def test_long_words_are_cut() -> None:
+    """E4."""
+    task = shared_task(lambda self: self.progress(1, message="x" * 10_000), name="telling", bind=True)
+    with running(task, Request(id="7", task="telling", note=seen.append)):
+        task.run()
+    assert len(seen[0]) < 2000
+
+
+@pytest.mark.parametrize("value", ["1", None, math.nan, math.inf, 10**400, object(), 1j])
+def test_progress_that_is_no_number_is_refused(value: Any) -> None:
+    task = shared_task(lambda self: self.progress(value), name="telling", bind=True)
+    with pytest.raises(TypeError, match="done is a finite number"):
+        task()
+
+
+def test_nobody_hears_of_the_progress_of_direct_and_eager_runs() -> None:
+    """MON-3."""
+    task = shared_task(lambda self: self.progress(1, 2), name="telling", bind=True)
+    assert task() is task.apply().get() is None
+
+
+def test_many_words_are_handed_on_as_few_and_the_last_always() -> None:
+    """RES-3: a loop that tells its progress 10,000 times costs a few statements."""
+    token, other = Token("7", 1), Token("8", 1)
+    notes = Notes(lambda token, text: seen.append((token, text)))
+    for count in range(10_001):
+        notes.put(token, str(count))
+    notes.put(other, "other")
+    wait_until(lambda: {(token, "10000"), (other, "other")} <= set(seen))
+    assert len(seen) < 100

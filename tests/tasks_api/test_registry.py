@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from djtasks import shared_task
-from djtasks.exceptions import AlreadyRegistered, DjtasksError, NotRegistered
+from djtasks import send_task, shared_task
+from djtasks.exceptions import AlreadyRegistered, DjtasksError, ImproperlyConfigured, NotRegistered
 from djtasks.tasks import registry
+from tests.helpers_inprocess import run_until_empty
 
 MODULE = "from djtasks import shared_task\n@shared_task\ndef add(x): return x + {n}\n"
 Load = Callable[[str], ModuleType]
@@ -109,3 +111,60 @@ def test_forgotten_name_is_free() -> None:
 def test_names_come_in_order() -> None:
     names = list(registry.names())
     assert names == sorted(names) and "tests.tasks.add" in names
+
+
+# Names that a task had before
+
+
+def test_task_is_found_under_the_names_it_had_before() -> None:
+    """E11."""
+    task = shared_task(lambda: None, name="new.name", aliases=["old.name", "older.name"])
+    assert registry.find("old.name") is registry.get("older.name") is registry.get("new.name") is task
+    assert {"old.name", "older.name"}.isdisjoint(registry.names())
+    registry.forget("new.name")
+    assert registry.find("old.name") is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_row_with_an_old_name_runs_the_code_of_today() -> None:
+    """E11."""
+    results = [send_task("old.name", (2, 3)), send_task("old.name", (2, 3), queue="own")]
+    shared_task(lambda x, y: x + y, name="new.name", aliases=["old.name"], queue="sums")
+    results.append(send_task("old.name", (2, 3)))
+    run_until_empty()
+    assert [result.get() for result in results] == [5, 5, 5]
+    assert [result.queue for result in results] == ["default", "own", "sums"]
+    assert results[2].name == "old.name"
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases", "said"),
+    [
+        ("mine", ["known"], "the task 'mine' cannot have the alias 'known', which is a name of the task 'known'"),
+        ("mine", ["before"], "the task 'mine' cannot have the alias 'before', which is a name of the task 'known'"),
+        ("mine", ["mine"], "cannot have the alias 'mine'"),
+        ("before", [], "'before' is an alias of the task 'known'; remove it from its aliases"),
+    ],
+)
+def test_name_that_two_tasks_would_have_is_refused(name: str, aliases: list[str], said: str) -> None:
+    """E11."""
+    known = shared_task(lambda: 1, name="known", aliases=["before"])
+    with pytest.raises(AlreadyRegistered, match=said):
+        shared_task(lambda: 2, name=name, aliases=aliases)
+    assert registry.find(name) is (known if name == "before" else None)
+    assert registry.find("before") is known
+
+
+@pytest.mark.parametrize("aliases", ["old.name", [""], [7], {"old": 1}])
+def test_aliases_that_are_no_names_are_refused(aliases: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"aliases is a list of names|is no name for a task"):
+        shared_task(lambda: None, name="mine", aliases=aliases)
+
+
+def test_module_that_is_loaded_anew_brings_its_aliases(load: Load) -> None:
+    """E11."""
+    source = "from djtasks import shared_task\n@shared_task(name='mine', aliases=[{}])\ndef body(): ...\n"
+    load(source.format("'a', 'b'"))
+    load(source.format("'b', 'c'"))
+    assert registry.find("a") is None
+    assert registry.find("b") is registry.find("c") is registry.get("mine")

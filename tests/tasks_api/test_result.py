@@ -9,9 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 
 from djtasks import AsyncResult, Task, allow_join_result, conf, shared_task
+from djtasks.broker.purge import purge_results
+from djtasks.broker.vendors import shared_vendor
 from djtasks.exceptions import ResultNotFound, TaskRevokedError, TimeoutError
 from djtasks.models import Message, Result
 from tests.helpers_inprocess import HOSTNAME, new_holder, private, reserve, run, run_until_empty
@@ -54,6 +58,36 @@ def test_task_goes_through_its_states() -> None:
     states.append(result.state)
     assert states == ["PENDING", "STARTED", "SUCCESS"] and result.status == "SUCCESS"
     assert (result.ready(), result.successful(), result.failed()) == (True, True, False)
+
+
+@in_database
+def test_end_that_only_a_newer_version_knows_is_shown_and_left_alone(client: Client) -> None:
+    """E15: by handles, by the admin, and by workers, which purge it in its time and not before."""
+    row = Result.objects.create(task="newer.task", state="DISCARDED", value={"why": "full"}, errors=[{"kind": "newer"}])
+    result = AsyncResult(row.pk)
+    assert (result.state, result.ready(), result.successful(), result.failed()) == ("DISCARDED", True, False, False)
+    assert result.get(timeout=0) == result.result == {"why": "full"}
+    assert result.revoke() == "too_late"
+    add.delay(1, 2)
+    run_until_empty()
+    purge_results(shared_vendor(), pause=lambda: False)
+    client.force_login(User.objects.create_superuser("root", "", "x"))
+    for page in ("", "?state__exact=DISCARDED", f"{row.pk}/change/"):
+        answer = client.get(f"/admin/djtasks/result/{page}")
+        assert answer.status_code == 200 and b"DISCARDED" in answer.content
+    assert Result.objects.filter(pk=row.pk, state="DISCARDED").exists()
+
+
+@in_database
+def test_state_and_options_that_only_a_newer_version_knows_keep_nothing_from_running(client: Client) -> None:
+    """E15."""
+    result = add.delay(1, 2)
+    Message.objects.update(state="HALF_DONE", options={"newer": 7}, errors=[{"kind": "newer"}])
+    assert (result.state, result.ready()) == ("PENDING", False)
+    client.force_login(User.objects.create_superuser("root", "", "x"))
+    assert b"HALF_DONE" in client.get(f"/admin/djtasks/message/{result.id}/change/").content
+    run_until_empty()
+    assert result.get() == 3 and result.errors == [{"kind": "newer"}]
 
 
 @in_database

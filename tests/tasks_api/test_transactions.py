@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, TestCase
 from django.urls import path
 
-from djtasks import AsyncResult, enqueue_many, send_task
+from djtasks import AsyncResult, enqueue_many, send_task, shared_task
 from djtasks.exceptions import ResultNotFound
 from djtasks.models import Message
 from tests.helpers_inprocess import private, run_until_empty
@@ -51,8 +51,8 @@ def test_message_is_seen_once_its_transaction_commits(send: Callable[[], AsyncRe
     with private() as elsewhere:
         with transaction.atomic():
             result = send()
-            assert not elsewhere.lives(result.id)
-        assert elsewhere.lives(result.id)
+            assert not elsewhere.living([result.id])
+        assert elsewhere.living([result.id])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -124,6 +124,44 @@ def test_callback_on_commit_may_send() -> None:
         transaction.on_commit(lambda: note.delay("sent on commit"))
         assert not Message.objects.exists()
     assert Message.objects.get().args == ["sent on commit"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("send", SENDERS)
+def test_message_joins_a_transaction_without_autocommit(send: Callable[[], AsyncResult], commits: bool) -> None:
+    """G1, J1: also where it is the first statement of all."""
+    transaction.set_autocommit(False)
+    try:
+        send()
+        Group.objects.create(name="member")
+        transaction.commit() if commits else transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+    assert Message.objects.count() == Group.objects.count() == commits
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("robust", [True, False])
+def test_callback_that_fails_after_the_commit_loses_no_outcome(robust: bool) -> None:
+    """J2: a robust one is logged, another fails its task; what was committed is there."""
+
+    def broken() -> None:
+        raise LookupError("from a callback")
+
+    @shared_task(name="committing")
+    def body() -> str:
+        with transaction.atomic():
+            Group.objects.create(name="member")
+            transaction.on_commit(broken, robust=robust)
+            transaction.on_commit(lambda: ran.append("after it"), robust=True)
+        return "done"
+
+    result = body.delay()
+    run_until_empty()
+    assert Group.objects.count() == 1
+    assert result.state == ("SUCCESS" if robust else "FAILURE")
+    assert ("after it" in ran) is robust
 
 
 # Tests of applications
@@ -225,4 +263,4 @@ def test_coroutine_sends_in_the_transaction_that_is_open() -> None:
     result = async_to_sync(add.adelay)(1, 2)
     assert result.exists()
     with private() as elsewhere:
-        assert not elsewhere.lives(result.id)
+        assert not elsewhere.living([result.id])

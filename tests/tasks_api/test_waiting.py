@@ -14,9 +14,12 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connection, connections, transaction
 
 from djtasks import AsyncResult
+from djtasks.domain.identifiers import uuid7
 from djtasks.exceptions import TimeoutError
 from djtasks.models import Message
-from tests.helpers_inprocess import run_until_empty
+from djtasks.tasks.results.waiting import Watch
+from tests.helpers_inprocess import run_one, run_until_empty
+from tests.tasks_api.flows import message, send_group
 from tests.tasks_api.samples import add, fail, note, retry_until
 
 in_database = pytest.mark.django_db(transaction=True)
@@ -104,6 +107,89 @@ def test_interval_of_nothing_waits_too(elsewhere: Start) -> None:
     waiting = elsewhere(add.delay(1, 2).get, interval=0)
     run_until_empty()
     assert waiting.result(LONG) == 3
+
+
+# Many at once
+
+
+@in_database
+def test_many_are_seen_to_go_in_their_order() -> None:
+    """RES-12: a batch after the other, and none before those that it comes after."""
+    late, early = send_many(3), send_many(3, priority=9)
+    ids = [each.id for pair in zip(early, late, strict=True) for each in pair]
+    with Watch(None, 0.01) as watch:
+        seen = watch.in_order(ids)
+        for _ in range(3):
+            run_one()
+        assert next(seen) == [early[0].id]
+        run_one()
+        assert next(seen) == [late[0].id, early[1].id]
+        run_until_empty()
+        assert next(seen) == [late[1].id, early[2].id, late[2].id] and list(seen) == []
+
+
+@in_database
+def test_many_are_seen_to_go_as_they_do() -> None:
+    """RES-12."""
+    late, early = send_many(2), send_many(2, priority=9)
+    with Watch(None, 0.01) as watch:
+        seen = watch.as_they_come([each.id for each in (*late, *early)])
+        for expected in (*early, *late):
+            run_one()
+            assert next(seen) == [expected.id]
+        assert list(seen) == []
+
+
+@in_database
+def test_many_of_whom_none_is_there_are_gone() -> None:
+    """RES-12."""
+    ids = [str(uuid7()) for _ in range(2500)]
+    with Watch(0, 0.01) as watch:
+        assert [each for some in watch.in_order(ids) for each in some] == ids
+        assert [each for some in watch.as_they_come(ids) for each in some] == ids
+        assert list(watch.in_order([])) == list(watch.as_they_come([])) == []
+
+
+@in_database
+def test_watch_that_is_given_up_ends() -> None:
+    """J4."""
+    given_up = threading.Event()
+    given_up.set()
+    (one,) = send_many(1)
+    with Watch(None, LONG, given_up) as watch:
+        assert list(watch.in_order([one.id])) == list(watch.as_they_come([one.id])) == []
+
+
+@pytest.mark.postgres
+@in_database
+def test_ends_of_others_wake_nobody() -> None:
+    """RES-4: they are passed by until the interval is over."""
+    (mine,), others = send_many(1, queue="another"), send_many(5)
+    with Watch(None, 1.0) as watch:
+        watch._vendor.await_results([each.id for each in others])
+        run_until_empty("default")
+        begun = time.monotonic()
+        assert watch._wait({mine.id: None}, 1) == [mine.id]
+        assert time.monotonic() - begun >= 1.0
+        watch._vendor.await_results([mine.id])
+        run_until_empty()
+        assert watch._wait({mine.id: None, others[0].id: None}, 2) == {mine.id}
+
+
+@pytest.mark.postgres
+@in_database
+def test_who_asks_for_many_ends_waits_for_no_lock() -> None:
+    """RES-12: holding some while waiting for others could deadlock."""
+    one, two = send_many(2)
+    with Watch(None, LONG) as watch, transaction.atomic():
+        Message.objects.select_for_update().get(pk=one.id)
+        watch._vendor.await_results([one.id, two.id])
+        assert Message.objects.get(pk=two.id).awaited
+    assert not Message.objects.get(pk=one.id).awaited
+
+
+def send_many(count: int, **fields: Any) -> list[AsyncResult]:
+    return list(send_group(*(message(add, n, n, **fields) for n in range(count))))
 
 
 # In transactions

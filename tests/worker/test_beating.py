@@ -19,6 +19,7 @@ from djtasks.domain.identifiers import uuid7
 from djtasks.domain.messages import Demand, Token
 from djtasks.models import Worker
 from djtasks.worker.heartbeat import Heartbeat
+from djtasks.worker.holdings import Holdings
 from tests.helpers import messages, wait_until
 from tests.tasks import note
 
@@ -33,11 +34,21 @@ class Beat:
     def __init__(self, *tokens: Token) -> None:
         self.tokens = list(tokens)
         self.lost: list[Token] = []
+        self.revoked: dict[Token, str] = {}
         self.announcements = 0
         self.troubles = 0
         self.id = str(uuid7())
         row = {"id": self.id, "name": "beat", "host": socket.gethostname(), "pid": os.getpid(), "pool": "", "slots": 1}
-        self.thread = Heartbeat(row, tokens=self._older_than, announced=self._announced, lost=self.lost.extend)
+        self.held = Holdings()
+        self.thread = Heartbeat(
+            row,
+            tokens=self._older_than,
+            announced=self._announced,
+            lost=self.lost.extend,
+            revoked=self.revoked.update,
+            notes=self.held.notes.copy,
+            noted=self.held.noted,
+        )
 
     def _older_than(self, seconds: float) -> list[Token]:
         if self.troubles:
@@ -96,6 +107,27 @@ def test_leases_are_renewed_and_lost_ones_told(token: Token) -> None:
         until_renewed(token)
         wait_until(lambda: GONE in beat.lost)
         assert token not in beat.lost
+
+
+def test_notes_are_written(token: Token) -> None:
+    """RES-3: those of all runs together."""
+    with beating(token) as beat:
+        beat.held.notes |= {token: '{"done":1}', GONE: '{"done":1}'}
+        wait_until(lambda: messages().get(pk=token.id).meta == {"done": 1})
+        wait_until(lambda: token not in beat.held.notes)
+        beat.held.notes[token] = '{"done":2}'
+        wait_until(lambda: messages().get(pk=token.id).meta == {"done": 2})
+
+
+@pytest.mark.postgres
+def test_note_that_cannot_be_stored_stops_nothing(token: Token) -> None:
+    """A6, E1."""
+    with beating(token) as beat:
+        beat.held.notes[token] = "\0"
+        wait_until(lambda: token not in beat.held.notes)
+        until_renewed(token)
+        beat.held.notes[token] = "[]"
+        wait_until(lambda: messages().get(pk=token.id).meta == [])
 
 
 @pytest.mark.postgres

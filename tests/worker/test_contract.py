@@ -1,4 +1,4 @@
-"""What every pool does: one suite for processes, threads and solo, with real bodies and without a database."""
+"""What every pool does: one suite for all of them, with real bodies and without a database."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from djtasks.domain.outcomes import Failure, Success
 from djtasks.worker.execution import Holder
 from djtasks.worker.pools import make_pool
 from djtasks.worker.pools.base import Ended, Event, Lost, Pool, Returned
-from tests.helpers import Diary, is_running, reservation, wait_until
+from tests.helpers import Diary, is_running, on_one_database, reservation, wait_until
 from tests.tasks import add, fail, hog, hold, note, note_hooked, note_when_stopping, perish
 
-WITH_CHILDREN = ["processes", "threads"]
+pytestmark = on_one_database
+WITH_CHILDREN = ["processes", "threads", "eventloop"]
 ALL = [*WITH_CHILDREN, "solo"]
 
 
@@ -137,7 +138,7 @@ def test_close_tells_what_had_ended(bench: Bench, diary: Diary) -> None:
     diary.open_gate()
     diary.until("ended ended")
     # The body's last word is written down before the outcome is on its way.
-    wait_until(lambda: bench.pool._selector.select(0) or not is_running(os.getpid()))
+    wait_until(lambda: bench.pool._children._selector.select(0) or not is_running(os.getpid()))
     assert [event.token for event in bench.pool.close()] == [message.token]
 
 
@@ -207,15 +208,19 @@ def test_nobody_waits_for_a_process_that_does_not_read(bench: Bench, diary: Diar
 
 
 @pytest.mark.parametrize(
-    ("name", "limit", "count"),
+    ("name", "limit", "count", "processes"),
     [
-        ("processes", "max_tasks_per_child", 3),
-        ("threads", "max_tasks_per_child", 3),
-        ("processes", "max_memory_per_child", 1),
+        ("processes", "max_tasks_per_child", 3, 3),
+        ("threads", "max_tasks_per_child", 3, 3),
+        ("eventloop", "max_tasks_per_child", 3, 3),
+        ("eventloop", "max_memory_per_child", 1, 2),
+        ("processes", "max_memory_per_child", 1, 3),
     ],
 )
-def test_worn_process_is_replaced_and_nothing_is_dropped(diary: Diary, name: str, limit: str, count: int) -> None:
-    """A13: also where it has been given more than it has begun."""
+def test_worn_process_is_replaced_and_nothing_is_dropped(
+    diary: Diary, name: str, limit: str, count: int, processes: int
+) -> None:
+    """A13, WORK-2: also where it has been given more than it has begun."""
     bench = Bench(name, **{limit: count})
     messages = [reservation(note, diary.path, "body") for _ in range(8)]
     waiting = list(messages)
@@ -232,6 +237,6 @@ def test_worn_process_is_replaced_and_nothing_is_dropped(diary: Diary, name: str
 
     bench.until(all_ran)
     assert diary.counts() == {"body": 8}
-    assert len({pid for _, pid in diary.lines()}) >= 3
+    assert len({pid for _, pid in diary.lines()}) >= processes
     bench.until(lambda: bench.pool.idle() > 0 and len(bench.pool.pids()) == (2 if name == "processes" else 1))
     bench.pool.close()

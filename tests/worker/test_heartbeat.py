@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from djtasks.broker import commands
 from djtasks.broker.purge import BATCH
 from djtasks.broker.vendors import shared_vendor
 from djtasks.domain.identifiers import uuid7
-from djtasks.models import Result, Worker
+from djtasks.models import Command, Result, Worker
 from djtasks.worker.heartbeat import PURGE_SECONDS, purge_in_turn
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +36,16 @@ def test_expired_results_are_deleted_a_batch_at_a_time() -> None:
     assert Result.objects.count() == 2
     assert not purge_in_turn(shared_vendor(), only, 0.0)
     assert [result.task for result in Result.objects.all()] == ["kept"]
+
+
+def test_old_commands_are_deleted() -> None:
+    """WORK-10: those that nobody answered, and whose sender did not wait."""
+    only = worker("only")
+    for age in (2 * commands.KEPT_SECONDS, 10):
+        row = Command.objects.create(worker=uuid7(), verb="ping")
+        Command.objects.filter(pk=row.pk).update(sent_at=timezone.now() - timedelta(seconds=age))
+    purge_in_turn(shared_vendor(), only, 0.0)
+    assert [command.pk for command in Command.objects.all()] == [row.pk]
 
 
 def test_workers_take_turns() -> None:

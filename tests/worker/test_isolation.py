@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connection, connections
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.db import connection, connections, transaction
 
-from djtasks.worker.isolation import isolated
+from djtasks.worker.isolation import close_all, isolated
 from tests.tasks import leave_behind, look_around
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CONNECTIONS = ["transaction", "error", "autocommit", "closed", "closed inside", "killed"]
+CONNECTIONS = ["transaction", "error", "autocommit", "autocommit, and sends", "closed", "closed inside", "killed"]
 CONTEXTS = ["language", "time zone", "variable"]
 
 
@@ -115,6 +117,58 @@ def test_connection_that_cannot_be_closed_is_no_failure(monkeypatch: pytest.Monk
     monkeypatch.undo()
     broken.close()
     assert isolated(look_around.run)[:2] == [False, True]
+
+
+class Counting(BaseCache):
+    """A cache that holds something open."""
+
+    opened = closed = 0
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+    def get(self, *args: Any, **kwargs: Any) -> None:
+        Counting.opened += 1
+
+    def close(self, **kwargs: Any) -> None:
+        Counting.closed += 1
+
+
+def test_caches_are_closed(settings: Any) -> None:
+    """J1, WORK-13: as they are after a request."""
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.Counting"}}
+    for _ in range(2):
+        isolated(lambda: caches["default"].get("x"))
+    assert (Counting.opened, Counting.closed) == (2, 2)
+
+
+@pytest.mark.postgres
+def test_pool_of_connections_gets_back_what_it_has_lent(django_db_blocker: Any) -> None:
+    """J1, J5: a transaction that was left open is rolled back, and the end of a process closes the pool."""
+    usual = connections["default"].settings_dict
+    options = {**usual["OPTIONS"], "pool": {"min_size": 1, "max_size": 2, "timeout": 5}}
+    connections.databases["pooled"] = {**usual, "CONN_MAX_AGE": 0, "OPTIONS": options}
+    try:
+        pools = []
+
+        def body() -> None:
+            pools.append(connections["pooled"].pool)
+            Group.objects.using("pooled").count()
+            transaction.atomic(using="pooled").__enter__()
+            Group.objects.using("pooled").create(name="uncommitted")
+
+        # Django lets a test use the databases alone that were there when it began.
+        with django_db_blocker.unblock():
+            for _ in range(5):
+                isolated(body)
+        (pool,) = set(pools)
+        assert pool.get_stats()["requests_num"] == 5 and pool.get_stats()["pool_size"] <= 2
+        assert not Group.objects.exists()
+        close_all()
+        assert pool.closed
+    finally:
+        connections["pooled"].close()
+        del connections["pooled"], connections.databases["pooled"]
 
 
 def test_queries_are_not_collected(settings: Any) -> None:

@@ -101,11 +101,29 @@ def test_outage_is_logged_now_and_then() -> None:
 def test_after_a_long_outage_no_lapse_is_trusted(lease: float, trusts: bool) -> None:
     """A14: nobody could renew, and everybody is about to."""
     outage = Outage(lease)
+    outage._answered_at -= 16
     outage.begin()
-    outage._began_at -= 16
     outage.over()
     assert outage.recent is trusts
     assert outage.until_retry(time.monotonic()) == 0.0
+
+
+def test_outage_that_was_noticed_late_is_as_long_as_it_was() -> None:
+    """A14: an idle worker meets it only when it looks again."""
+    outage = Outage(lease=30)
+    outage._answered_at -= 10
+    assert not outage.over()
+    outage._answered_at -= 16
+    outage.begin()
+    assert outage.over() and outage.recent
+
+
+def test_holder_is_back_while_nobody_trusts_a_lapse() -> None:
+    """C1: however long the database was away."""
+    outage = Outage(lease=2)
+    for _ in range(20):
+        outage.begin()
+    assert outage.until_retry(time.monotonic()) <= 0.5
 
 
 def test_short_outage_changes_nothing() -> None:

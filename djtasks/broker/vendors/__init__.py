@@ -7,11 +7,11 @@ from importlib import import_module
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from djtasks.broker.vendors.answers import Exchange, Recovered, Renewed
+from djtasks.broker.vendors.answers import Exchange, Recovered
 from djtasks.broker.vendors.base import Listener, Vendor
 from djtasks.conf import settings
 
-__all__ = ["Exchange", "Listener", "Recovered", "Renewed", "Vendor", "private_vendor", "shared_vendor", "vendor_for"]
+__all__ = ["Exchange", "Listener", "Recovered", "Vendor", "private_vendor", "shared_vendor", "vendor_for"]
 
 # Drivers are optional: a project with SQLite alone must not need psycopg.
 _VENDORS = {

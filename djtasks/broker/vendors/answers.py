@@ -15,15 +15,15 @@ class Exchange(NamedTuple):
     supply: Supply
 
 
-class Renewed(NamedTuple):
-    """Which leases are in force again, and for which of these the run was asked to stop."""
-
-    held: set[Token]
-    revoked: set[Token]
-
-
 class Recovered(NamedTuple):
     """What stands in the tables though its answer was lost: leases not known of, and settlements that were written."""
 
     adopted: list[Reservation]
     written: set[Token]
+
+
+class Announcement(NamedTuple):
+    """What woke a waiter; a payload of "*" stands for any."""
+
+    channel: str
+    payload: str

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from django.db import DatabaseError, DataError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from djtasks.broker.vendors.answers import Exchange, Recovered, Renewed
+from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
+from djtasks.domain.ends import End
 from djtasks.domain.messages import Demand, NewMessage, Token
 from djtasks.domain.outcomes import Settlement
+from djtasks.domain.workflows import Edge
 from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Worker
 
 MESSAGES_CHANNEL = "djtasks"
 RESULTS_CHANNEL = "djtasks_results"
+CONTROL_CHANNEL = "djtasks_control"
+SCHEDULES_CHANNEL = "djtasks_schedules"
 VANISHED_SECONDS = 90
 
 
@@ -47,6 +51,14 @@ class Vendor(ABC):
     def insert(self, messages: Sequence[NewMessage]) -> None:
         """Insert all of the messages, in the transaction that is open; or none, and raise AlreadyEnqueued."""
 
+    @abstractmethod
+    def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:
+        """Insert messages of a workflow, and edges, in the transaction that is open; or raise AlreadyEnqueued."""
+
+    def atomic(self) -> AbstractContextManager[None]:
+        """Open a transaction, or a part of the one that is open."""
+        return transaction.atomic(using=self.alias)
+
     # Working
 
     @abstractmethod
@@ -61,12 +73,24 @@ class Vendor(ABC):
     ) -> Exchange:
         """Settle, begin and reserve in one transaction; what is no longer its holder's own is left alone.
 
-        ``begin`` says of each token whether its message is acknowledged late.
+        ``begin`` says of each token whether its message is acknowledged late. An ending is written into the edges that
+        wait for it; where that was a success, what waits for nobody any more comes due.
         """
 
     @abstractmethod
-    def renew(self, tokens: Collection[Token], lease: float) -> Renewed:
-        """Extend the leases that are still these holders' own."""
+    def renew(self, tokens: Collection[Token], lease: float) -> set[Token]:
+        """Extend the leases that are still these holders' own; say which they are."""
+
+    @abstractmethod
+    def revoked(self, tokens: Collection[Token]) -> dict[Token, str]:
+        """Say which of these holders' messages were revoked, and by which signal their bodies are to be ended, if any.
+
+        Reads only, so that it may be asked often.
+        """
+
+    @abstractmethod
+    def note(self, notes: Mapping[Token, str]) -> set[Token]:
+        """Write what runs say of themselves where they are still their holders' own; wait for no lock."""
 
     @abstractmethod
     def recover(self, worker: str, held: Collection[Token], lease: float) -> Recovered:
@@ -75,8 +99,17 @@ class Vendor(ABC):
     # Looking after
 
     @abstractmethod
-    def revoke(self, message_id: UUID, error: str, *, hostname: str, retention: float | None) -> str | None:
-        """End a message that cannot have begun ("revoked"), or mark it ("requested"); None if there is no such one."""
+    def revoke(
+        self, message_id: UUID, error: str, *, hostname: str, retention: float | None, terminate: str = ""
+    ) -> str | None:
+        """End a message that cannot have begun ("revoked"), or mark it ("requested"); None if there is no such one.
+
+        ``terminate`` names the signal by which a body that runs is to be ended.
+        """
+
+    @abstractmethod
+    def end_blocked(self, ids: Sequence[str], end: End, *, hostname: str, retention: float | None) -> None:
+        """End messages that are blocked, in the transaction that is open, and write that into the edges from them."""
 
     @abstractmethod
     def purge_results(self, limit: int) -> int:
@@ -89,30 +122,49 @@ class Vendor(ABC):
     # Waiting
 
     @abstractmethod
-    def await_result(self, message_id: str) -> None:
-        """Ask whoever settles this message to announce it, where announcements can be made."""
+    def await_results(self, ids: Sequence[str]) -> None:
+        """Ask whoever settles these messages to announce it, where announcements can be made.
+
+        Of several, those that someone has locked are left for the next time.
+        """
 
     @abstractmethod
-    def lives(self, message_id: str) -> bool:
-        """Say whether the message is there, as seen from this connection."""
+    def living(self, ids: Collection[str]) -> set[str]:
+        """Say which of these messages are there, as seen from this connection."""
 
     def listen(self, *channels: str) -> Listener:
         """Open what wakes a waiter on these channels."""
         return Listener(self)
 
+    @property
+    def announces(self) -> bool:
+        """Whether those who listen are woken; elsewhere they look by themselves."""
+        return False
+
+    def announce(self, channel: str, payloads: Sequence[str]) -> None:  # noqa: B027
+        """Wake those who listen on this channel."""
+
+    @contextmanager
+    def bound(self) -> Iterator[None]:
+        """Let the ORM, which knows connections by alias and thread only, use the vendor's own."""
+        usual = connections[self.alias]
+        connections[self.alias] = self.connection
+        try:
+            yield
+        finally:
+            connections[self.alias] = usual
+
+    def cut(self) -> None:  # noqa: B027, only a server can do so
+        """Break the connection off, from another thread, where a server may leave its client without an answer."""
+
+    def limit_idling(self, seconds: float) -> None:  # noqa: B027, only a server can do so
+        """Have the server end the transaction that is open if nothing comes from this client for so long."""
+
     # Time and errors
 
     def now(self) -> datetime:
         """Read the clock that all moments of the queue are compared with: the database's."""
-        clock = Now()
-        statement, parameters = Worker.objects.all().query.get_compiler(connection=self.connection).compile(clock)
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {statement}{self.connection.features.bare_select_suffix}", parameters)
-            (moment,) = cursor.fetchone()
-        for convert in self.connection.ops.get_db_converters(clock):
-            moment = convert(moment, clock, self.connection)
-        read: datetime = moment
-        return read
+        return _clock_of(self.connection)
 
     def is_transient(self, error: DatabaseError) -> bool:
         """Say whether the same transaction may succeed if it is simply run again."""
@@ -123,8 +175,22 @@ class Vendor(ABC):
         return isinstance(error, (DataError, IntegrityError))
 
 
+def _clock_of(connection: BaseDatabaseWrapper) -> datetime:
+    clock = Now()
+    statement, parameters = Worker.objects.all().query.get_compiler(connection=connection).compile(clock)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {statement}{connection.features.bare_select_suffix}", parameters)
+        (moment,) = cursor.fetchone()
+    for convert in connection.ops.get_db_converters(clock):
+        moment = convert(moment, clock, connection)
+    read: datetime = moment
+    return read
+
+
 class Listener:
     """Waits where nothing is announced: for the next poll."""
+
+    hears: ClassVar[bool] = False
 
     def __init__(self, vendor: Vendor, poll_seconds: float = 0.05) -> None:
         self.vendor = vendor
@@ -136,7 +202,7 @@ class Listener:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def wait(self, timeout: float) -> Iterable[str]:
+    def wait(self, timeout: float) -> Sequence[Announcement]:
         """Sleep until something may have happened, at most ``timeout`` seconds; return what was announced."""
         time.sleep(min(timeout, self.poll_seconds))
         return []

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import logging
+import os
+import socket
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import ClassVar
 from uuid import UUID
 
 import psycopg
 from django.db import DatabaseError, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from djtasks.broker.vendors import postgresql_inserting as inserting
 from djtasks.broker.vendors import postgresql_parameters as parameters
+from djtasks.broker.vendors import postgresql_reserving as reserving
 from djtasks.broker.vendors import postgresql_statements as sql
-from djtasks.broker.vendors.answers import Exchange, Recovered, Renewed
+from djtasks.broker.vendors import postgresql_workflows as workflows
+from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
 from djtasks.broker.vendors.base import Listener, Vendor, already_enqueued, code_of
+from djtasks.broker.vendors.postgresql_session import Rows, Session, Statement
+from djtasks.broker.vendors.rows import adopted
 from djtasks.conf import settings
+from djtasks.domain.ends import End
 from djtasks.domain.messages import Demand, NewMessage, Reservation, Supply, Token
 from djtasks.domain.outcomes import Settlement, ending_of
+from djtasks.domain.workflows import Edge
+from djtasks.models import ErrorsField
 
-Statement = tuple[str, dict[str, Any]]
-Rows = list[tuple[Any, ...]]
+logger = logging.getLogger("djtasks.broker")
+
+
+# Databases on which somebody listened when this process last sent a message.
+_with_listeners: set[str] = set()
 
 
 class PostgresqlVendor(Vendor):
@@ -28,29 +44,36 @@ class PostgresqlVendor(Vendor):
 
     transient_codes = frozenset({"40001", "40P01", "55P03", "57014"})
 
-    _raw: Any = None
-    _cursors: Sequence[psycopg.Cursor[Any]] = ()
-
     def __init__(self, connection: BaseDatabaseWrapper, *, private: bool = False) -> None:
         super().__init__(connection, private=private)
-        self._begun_before: dict[Token, bool] = {}
+        session = Session(connection, private=private)
+        self._run, self._run_visibly, self._is_pooled = session.run, session.run_visibly, session.is_pooled
 
     # Calling
 
+    def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:
+        if messages:
+            values = {**parameters.of_messages(messages), "announce": settings.NOTIFY is not False}
+            row = self._run_visibly(inserting.INSERT_WORKFLOW, values)
+            if row is None or row[0] != len(messages):
+                raise already_enqueued(messages)
+        if edges:
+            self._run((inserting.INSERT_EDGES, parameters.of_edges(edges)))
+
     def insert(self, messages: Sequence[NewMessage]) -> None:
         if len(messages) == 1:
-            statement, values = sql.INSERT, messages[0]._asdict()
+            statement = inserting.INSERT_AND_CHOOSE if self.alias in _with_listeners else inserting.INSERT
+            values = messages[0]._asdict()
         else:
-            statement, values = sql.INSERT_MANY, parameters.of_messages(messages)
+            statement, values = inserting.INSERT_MANY, parameters.of_messages(messages)
         try:
-            # Django's own cursor: whoever counts or logs the caller's queries sees this one.
-            with self.connection.cursor() as cursor:
-                cursor.execute(statement, {**values, "announce": settings.NOTIFY is not False})
-                (inserted, _) = cursor.fetchone()
+            row = self._run_visibly(statement, {**values, "announce": settings.NOTIFY is not False})
         except IntegrityError as error:
             raise already_enqueued(messages) from error
-        if inserted < len(messages):
+        if row is None or row[0] != len(messages):
             raise already_enqueued(messages)
+        if statement is not inserting.INSERT_MANY:
+            (_with_listeners.discard if row[2] is None else _with_listeners.add)(self.alias)
 
     # Working
 
@@ -63,53 +86,62 @@ class PostgresqlVendor(Vendor):
         hostname: str,
         retention: float | None,
     ) -> Exchange:
-        statements: list[Statement] = []
-        in_order = sorted(settlements, key=attrgetter("token"))
-        if endings := [ending for settlement in in_order if (ending := ending_of(settlement))]:
-            statements.append((sql.END, parameters.of_endings(endings, hostname, retention)))
-        if back := [settlement for settlement in in_order if not ending_of(settlement)]:
-            statements.append((sql.PUT_BACK, parameters.of_put_backs(back)))
+        statements = _settling(settlements, hostname, retention)
+        settling = len(statements)
+        feeding = [settlement.token.id for settlement in settlements if settlement.unblocks]
+        if feeding:
+            fed = {"id": parameters.plain(feeding), "announce": settings.NOTIFY is not False}
+            statements += [(workflows.LOCK_DEPENDENTS, fed), (workflows.UNBLOCK, fed)]
         if begin:
             statements.append((sql.BEGIN, parameters.of_begins(begin)))
         if demand:
-            statement = sql.RESERVE_FROM_START if demand.marks is None else sql.RESERVE_FROM_MARKS
-            statements.append((statement, parameters.of_demand(demand)))
-        answers = iter(self._run(*statements))
-        settled = {Token(*row[:2]) for part in (endings, back) if part for row in next(answers)}
-        begun = {Token(*row) for row in next(answers)} if begin else set()
-        return Exchange(settled, begun, _supply(next(answers)) if demand else Supply([]))
+            statements.append(_statement_for(demand))
+        answers = self._run(*statements)
+        supply = _supply(demand, answers.pop()) if demand else Supply([])
+        begun = {Token(*row) for row in answers.pop()} if begin else set()
+        return Exchange({Token(*row[:2]) for rows in answers[:settling] for row in rows}, begun, supply)
 
-    def renew(self, tokens: Collection[Token], lease: float) -> Renewed:
+    def renew(self, tokens: Collection[Token], lease: float) -> set[Token]:
         (rows,) = self._run((sql.RENEW, {**parameters.of_tokens(tokens), "lease": lease}))
-        held = {Token(*row[:2]) for row in rows}
-        revoked = {Token(*row[:2]) for row in rows if row[2]}
+        held = {Token(*row) for row in rows}
         if missing := set(tokens) - held:
             (rows,) = self._run((sql.STILL_HELD, parameters.of_tokens(missing)))
             held |= {Token(*row) for row in rows}
-        return Renewed(held, revoked)
+        return held
+
+    def revoked(self, tokens: Collection[Token]) -> dict[Token, str]:
+        (rows,) = self._run((sql.REVOKED, parameters.of_tokens(tokens)))
+        return {Token(*row[:2]): row[2] for row in rows}
+
+    def note(self, notes: Mapping[Token, str]) -> set[Token]:
+        (rows,) = self._run((sql.NOTE, parameters.of_notes(notes)))
+        return {Token(*row) for row in rows}
 
     def recover(self, worker: str, held: Collection[Token], lease: float) -> Recovered:
         tokens = parameters.of_tokens(held)
         unknown, written = self._run(
-            (sql.UNKNOWN, {**tokens, "worker": worker, "lease": lease}),
+            (sql.UNKNOWN, {**tokens, "worker": worker}),
             (sql.WRITTEN, tokens),
         )
-        found = [Reservation._make(row[:-1]) for row in unknown]
-        # The renewal moves what this is told by, and its own answer may be lost, too: the first word counts.
-        for reservation, row in zip(found, unknown, strict=True):
-            self._begun_before.setdefault(reservation.token, row[-1])
-        found = [reservation._replace(begun_before=self._begun_before[reservation.token]) for reservation in found]
-        ours = self.renew([reservation.token for reservation in found], lease).held
-        self._begun_before.clear()
-        adopted = [reservation for reservation in found if reservation.token in ours]
-        return Recovered(adopted, {Token(*row) for row in written})
+        found = [adopted(Reservation._make(row[:-1]), ErrorsField().to_python(row[-1])) for row in unknown]
+        ours = self.renew([reservation.token for reservation in found], lease)
+        return Recovered(
+            [reservation for reservation in found if reservation.token in ours], {Token(*row) for row in written}
+        )
 
     # Looking after
 
-    def revoke(self, message_id: UUID, error: str, *, hostname: str, retention: float | None) -> str | None:
+    def revoke(
+        self, message_id: UUID, error: str, *, hostname: str, retention: float | None, terminate: str = ""
+    ) -> str | None:
+        mark = {"id": str(message_id), "terminate": terminate, "announce": settings.NOTIFY is not False}
         ending = {"id": str(message_id), "error": error + "\n", "hostname": hostname, "retention": retention}
-        found, ended = self._run((sql.REVOKE, {"id": str(message_id)}), (sql.END_UNBEGUN, ending))
+        found, ended = self._run((sql.REVOKE, mark), (sql.END_UNBEGUN, ending))
         return "revoked" if ended else "requested" if found else None
+
+    def end_blocked(self, ids: Sequence[str], end: End, *, hostname: str, retention: float | None) -> None:
+        how = {"state": end.state, "error": end.error and end.error + "\n", "fate": end.fate}
+        self._run((sql.END_BLOCKED, {"id": parameters.plain(ids), **how, "hostname": hostname, "retention": retention}))
 
     def purge_results(self, limit: int) -> int:
         (rows,) = self._run((sql.PURGE_RESULTS, {"limit": limit}))
@@ -117,15 +149,38 @@ class PostgresqlVendor(Vendor):
 
     # Waiting
 
-    def await_result(self, message_id: str) -> None:
-        self._run((sql.AWAIT_RESULT, {"id": message_id}))
+    def await_results(self, ids: Sequence[str]) -> None:
+        self._run((sql.AWAIT_RESULT if len(ids) == 1 else sql.AWAIT_RESULTS, {"id": list(ids)}))
 
-    def lives(self, message_id: str) -> bool:
-        (((lives,),),) = self._run((sql.LIVES, {"id": message_id}))
-        return bool(lives)
+    def living(self, ids: Collection[str]) -> set[str]:
+        (rows,) = self._run((sql.LIVING, {"id": list(ids)}))
+        return {row[0] for row in rows}
+
+    @property
+    def announces(self) -> bool:
+        # Whoever has a session only for a transaction hears nothing.
+        return settings.NOTIFY is True or (settings.NOTIFY == "auto" and not self._is_pooled())
 
     def listen(self, *channels: str) -> Listener:
-        return Listener(self) if settings.NOTIFY is False else PostgresqlListener(self, channels)
+        if self.announces:
+            return PostgresqlListener(self, channels)
+        if settings.NOTIFY:
+            warn_of_pooler(self.alias)
+        return Listener(self)
+
+    def cut(self) -> None:
+        raw = self.connection.connection
+        with suppress(OSError, psycopg.Error):
+            if raw is not None:
+                with socket.socket(fileno=os.dup(raw.fileno())) as shared:
+                    shared.shutdown(socket.SHUT_RDWR)
+
+    def announce(self, channel: str, payloads: Sequence[str]) -> None:
+        if settings.NOTIFY is not False:
+            self._run((sql.ANNOUNCE, {"channel": channel, "payloads": list(payloads)}))
+
+    def limit_idling(self, seconds: float) -> None:
+        self._run((sql.LIMIT_IDLING, {"milliseconds": int(1000 * seconds)}))
 
     # Errors
 
@@ -133,43 +188,21 @@ class PostgresqlVendor(Vendor):
         # Of class 54 are values beyond the limits of an index or a row.
         return super().is_refusal(error) or str(code_of(error)).startswith("54")
 
-    # How it is sent
 
-    def _run(self, *statements: Statement) -> list[Rows]:
-        """Run statements as one transaction in one round trip."""
-        if self.private and not settings.PREPARED_STATEMENTS:
-            return self._send([(sql.SETTINGS, {"local": True}), *statements])[1:]
-        return self._send(statements)
-
-    def _send(self, statements: Sequence[Statement]) -> list[Rows]:
-        with self.connection.wrap_database_errors:
-            raw, cursors = self._session(len(statements))
-            if len(statements) == 1:
-                cursors[0].execute(*statements[0])
-            else:
-                # Between two syncs of a pipeline everything is one transaction, without BEGIN and COMMIT.
-                with raw.pipeline():
-                    for cursor, statement in zip(cursors, statements, strict=False):
-                        cursor.execute(*statement)
-            return [cursor.fetchall() for cursor, _ in zip(cursors, statements, strict=False)]
-
-    def _session(self, size: int) -> tuple[Any, Sequence[psycopg.Cursor[Any]]]:
-        """Return the connection and some cursors on it, which are kept: to make one costs as much as to use it."""
-        self.connection.ensure_connection()
-        raw = self.connection.connection
-        if raw is not self._raw:
-            self._raw, self._cursors = raw, ()
-            # An application's connection stays as it is; behind a pooler a private one is another's soon.
-            if self.private and settings.PREPARED_STATEMENTS:
-                raw.execute(sql.SETTINGS, {"local": False})
-                raw.prepare_threshold = 0
-        if len(self._cursors) < size:
-            self._cursors = [psycopg.Cursor(raw) for _ in range(size)]
-        return raw, self._cursors
+@cache
+def warn_of_pooler(alias: str) -> None:
+    """Say once that nobody can listen here."""
+    logger.warning(
+        "the database %r is behind a pooler such as PgBouncer, through which nothing can be announced for certain: "
+        "looking every POLL_SECONDS instead (with DJTASKS['NOTIFY'] = False without a word, with True not)",
+        alias,
+    )
 
 
 class PostgresqlListener(Listener):
     """Listens on the vendor's own connection, which must not be shared while it does."""
+
+    hears: ClassVar[bool] = True
 
     def __init__(self, vendor: Vendor, channels: Sequence[str]) -> None:
         super().__init__(vendor)
@@ -177,13 +210,44 @@ class PostgresqlListener(Listener):
             for channel in channels:
                 cursor.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
 
-    def wait(self, timeout: float) -> Iterable[str]:
+    def wait(self, timeout: float) -> Sequence[Announcement]:
         raw = self.vendor.connection.connection
         with self.vendor.connection.wrap_database_errors:
-            return [notify.payload for notify in raw.notifies(timeout=timeout, stop_after=1)]
+            heard = raw.notifies(timeout=timeout, stop_after=1)
+            return [Announcement(notify.channel, notify.payload) for notify in heard]
 
 
-def _supply(rows: Rows) -> Supply:
+def _settling(settlements: Sequence[Settlement], hostname: str, retention: float | None) -> list[Statement]:
+    """Give the statements that settle, for what ends and for what goes back to its queue."""
+    endings, back = [], []
+    for settlement in sorted(settlements, key=attrgetter("token")):
+        if ending := ending_of(settlement):
+            endings.append(ending)
+        else:
+            back.append(settlement)
+    statements: list[Statement] = []
+    if endings:
+        statements.append((sql.END, parameters.of_endings(endings, hostname, retention)))
+    if back:
+        statements.append((sql.PUT_BACK, parameters.of_put_backs(back)))
+    return statements
+
+
+def _statement_for(demand: Demand) -> Statement:
+    if not demand.limit:
+        return reserving.IS_READY, parameters.of_choice(demand)
+    if demand.chooses:
+        return reserving.RESERVE_CHOSEN, parameters.of_choice(demand)
+    statement = reserving.RESERVE_FROM_START if demand.marks is None else reserving.RESERVE_FROM_MARKS
+    return statement, parameters.of_demand(demand)
+
+
+def _supply(demand: Demand, rows: Rows) -> Supply:
+    if not demand.limit:
+        return Supply([], 0.0 if rows[0][0] else None)
+    read_at = None
+    if demand.chooses:
+        read_at, rows = rows[0][-1], [row[:-1] for row in rows]
     reservations = [Reservation._make(row[1:]) for row in rows if row[1] is not None]
     reservations.sort(key=lambda reservation: (-reservation.priority, reservation.due_at, reservation.id))
-    return Supply(reservations, rows[0][0] if rows else None)
+    return Supply(reservations, rows[0][0] if rows else None, read_at)

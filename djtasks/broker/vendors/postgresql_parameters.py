@@ -5,24 +5,36 @@ psycopg can write arrays, too, but looks at each element with regular expression
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import DataError
 
 from djtasks.broker.vendors.base import unencodable_refused
-from djtasks.domain.messages import Demand, NewMessage, Token
+from djtasks.domain.messages import Demand, Mark, NewMessage, Token
 from djtasks.domain.outcomes import Ending, Released, Retry, Settlement
+from djtasks.domain.workflows import Edge
 
 Parameters = dict[str, Any]
 
 
 def of_messages(messages: Sequence[NewMessage]) -> Parameters:
-    """Give the parameters of INSERT_MANY."""
+    """Give the parameters of INSERT_MANY and INSERT_WORKFLOW."""
     columns = dict(zip(NewMessage._fields, zip(*messages, strict=True), strict=True))
     return {
-        name: texts(column) if name in ("task", "args", "kwargs", "queue", "options") else plain(column)
+        name: texts(column) if name in ("task", "args", "kwargs", "queue", "options", "inputs") else plain(column)
         for name, column in columns.items()
+    }
+
+
+def of_edges(edges: Sequence[Edge]) -> Parameters:
+    """Give the parameters of INSERT_EDGES."""
+    messages, upstreams, positions, conditions = zip(*edges, strict=True)
+    return {
+        "message": plain(messages),
+        "upstream": plain(upstreams),
+        "position": plain(positions),
+        "on": plain(conditions),
     }
 
 
@@ -37,15 +49,21 @@ def of_begins(begin: Sequence[tuple[Token, bool]]) -> Parameters:
     return {**of_tokens([token for token, _ in begin]), "late": plain([late for _, late in sorted(begin)])}
 
 
+def of_notes(notes: Mapping[Token, str]) -> Parameters:
+    """Give the parameters of NOTE."""
+    return {**of_tokens(notes), "meta": texts([notes[token] for token in sorted(notes)])}
+
+
 def of_endings(endings: Sequence[Ending], hostname: str, retention: float | None) -> Parameters:
     """Give the parameters of END, for endings that are in the order of their tokens."""
-    tokens, states, values, errors, started = zip(*endings, strict=True)
+    tokens, states, values, errors, started, fates = zip(*endings, strict=True)
     return {
         **of_tokens(tokens),
         "state": texts(states),
         "value": texts(values),
         "error": texts([error and error + "\n" for error in errors]),
         "started_at": plain(started),
+        "fate": plain(fates),
         "hostname": hostname,
         "retention": retention,
     }
@@ -80,14 +98,29 @@ def of_demand(demand: Demand) -> Parameters:
     """Give the parameters of RESERVE_FROM_START, or with marks those of RESERVE_FROM_MARKS."""
     parameters = demand._asdict()
     marks = parameters.pop("marks")
-    if marks is None:
-        parameters["queues"] = None if demand.queues is None else texts(demand.queues)
-        parameters["excluded"] = texts(demand.excluded)
-    else:
-        queues, priorities, due, ids = zip(*marks, strict=True)
-        parameters["mark_queues"], parameters["mark_priorities"] = texts(queues), plain(priorities)
-        parameters["mark_due"], parameters["mark_ids"] = plain(due), plain(ids)
-    return parameters
+    return parameters | (_of_queues(demand) if marks is None else _of_marks(marks))
+
+
+def of_choice(demand: Demand) -> Parameters:
+    """Give the parameters of RESERVE_CHOSEN, or without a limit those of IS_READY."""
+    chosen: Parameters = {"only": texts(demand.only) if demand.only else None, "without": texts(demand.without)}
+    if not demand.limit:
+        chosen["ageing"] = 0.0
+    return demand._asdict() | chosen | _of_queues(demand) | _of_marks(demand.marks or ())
+
+
+def _of_queues(demand: Demand) -> Parameters:
+    return {"queues": None if demand.queues is None else texts(demand.queues), "excluded": texts(demand.excluded)}
+
+
+def _of_marks(marks: Sequence[Mark]) -> Parameters:
+    queues, priorities, due, ids = zip(*marks, strict=True) if marks else ((), (), (), ())
+    return {
+        "mark_queues": texts(queues),
+        "mark_priorities": plain(priorities),
+        "mark_due": plain(due),
+        "mark_ids": plain(ids),
+    }
 
 
 def plain(values: Iterable[object]) -> str:

@@ -5,6 +5,8 @@ A column may hold anything that was written into it by hand, and must not end th
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,10 +15,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from djtasks.broker.vendors.rows import CARRIED, moment_at
-from djtasks.domain.messages import Reservation, Token
+from djtasks.domain.messages import Demand, NewMessage, Reservation, Token
 from djtasks.domain.outcomes import Ending, Released, Retry, Settlement
 
 Row = dict[str, Any]
+_IDS = ("id", "group", "root", "parent")
 
 
 class Clock:
@@ -54,7 +57,50 @@ class Clock:
         return None if text is None else self.seconds(text)
 
 
-def reservation_of(row: Row, clock: Clock) -> Reservation:
+def new_row(new: NewMessage, clock: Clock) -> Row:
+    """Give the parameters of INSERT; the time of one that is blocked begins when it is blocked no longer."""
+    due_at = clock.later(new.delay) if new.due_at is None else clock.at(new.due_at)
+    expires_at = None if new.expires_at is None else clock.at(new.expires_at)
+    if expires_at is None and new.expires_in is not None and not new.blocked:
+        expires_at = clock.later(new.expires_in)
+    ids = {
+        name: each and UUID(each).hex
+        for name, each in zip(_IDS, (new.id, new.group, new.root, new.parent), strict=True)
+    }
+    return {
+        **new._asdict(),
+        **ids,
+        "due_at": None if new.blocked else due_at,
+        "expires_at": expires_at,
+        "delay": new.delay if new.blocked else None,
+        "eta": due_at if new.blocked and new.due_at is not None else None,
+        "lifetime": new.expires_in if new.blocked else None,
+        "enqueued_at": clock.now,
+    }
+
+
+def reading(demand: Demand, pairs: Iterable[tuple[str, int]], clock: Clock) -> list[Row]:
+    """Give the parameters of RESERVE, or of RESERVE_CHOSEN, for each queue and priority."""
+    common: Row = {
+        "now": clock.now,
+        "until": clock.later(demand.lease),
+        "worker": UUID(demand.worker).hex,
+        "lapsed": demand.lapsed,
+        "begin": demand.begin,
+        "only": json.dumps(demand.only),
+        "without": json.dumps(demand.without),
+        "aged": None if demand.ageing is None or demand.marks is not None else clock.later(-demand.ageing),
+    }
+    marks = {(mark.queue, mark.priority): (clock.at(mark.due_at), UUID(mark.id).hex) for mark in demand.marks or ()}
+    start = ("" if demand.since is None else clock.at(demand.since), "")
+    rows = []
+    for queue, priority in pairs:
+        from_due, from_id = marks.get((queue, priority), start)
+        rows.append({**common, "queue": queue, "priority": priority, "from_due": from_due, "from_id": from_id})
+    return rows
+
+
+def reservation_of(row: Row, clock: Clock, inputs: str | None) -> Reservation:
     """Make the reservation of a message's row."""
     return Reservation(
         id=id_of(row["id"]) or "",
@@ -78,6 +124,8 @@ def reservation_of(row: Row, clock: Clock) -> Reservation:
         root=id_of(row["root"]),
         parent=id_of(row["parent"]),
         reserved_at=clock.epoch,
+        feeds=row["feeds"],
+        handed=inputs,
     )
 
 

@@ -37,10 +37,19 @@ _READY = """
 queue = :queue AND priority = :priority AND due_at <= :now
 AND (leased_until IS NULL OR (:lapsed AND leased_until < :now))
 """
+# Where messages of some tasks are left where they are, what was read before is not read again, either.
+_CHOSEN = f"""{_READY} AND due_at >= :from_due AND (due_at > :from_due OR id > :from_id)
+AND (:only = '[]' OR task IN (SELECT value FROM json_each(:only)))
+AND task NOT IN (SELECT value FROM json_each(:without))
+"""
 ANY_READY = f"SELECT 1 FROM djtasks_message WHERE {_READY} LIMIT 1"
+ANY_CHOSEN = f"SELECT 1 FROM djtasks_message WHERE {_CHOSEN} LIMIT 1"
+OLDEST_CHOSEN = f"""
+SELECT CAST(due_at AS TEXT) FROM djtasks_message WHERE {_CHOSEN} ORDER BY queue, priority DESC, due_at LIMIT 1
+"""
 
 # A moment other than this statement's own was written by an earlier delivery.
-RESERVE = f"""
+_LEASE = """
 UPDATE djtasks_message SET
     leased_until = :until,
     worker = :worker,
@@ -56,14 +65,26 @@ UPDATE djtasks_message SET
         'worker', worker, 'delivery', deliveries, 'started_at', started_at, 'failed_at', leased_until
     ) || char(10) END
 WHERE id IN (
-    SELECT id FROM djtasks_message WHERE {_READY} ORDER BY queue, priority DESC, due_at, id LIMIT :limit
+    SELECT id FROM djtasks_message WHERE {ready} ORDER BY queue, priority DESC, due_at, id LIMIT :limit
 )
-RETURNING {_LIST}, COALESCE(started_at <> :now, 0)
+RETURNING {columns}, COALESCE(started_at <> :now, 0)
 """
+RESERVE = _LEASE.format(ready=_READY, columns=_LIST)
+RESERVE_CHOSEN = _LEASE.format(ready=_CHOSEN, columns=_LIST)
 
 _HELD = "id = :id AND deliveries = :deliveries AND leased_until IS NOT NULL"
 
 END = f"DELETE FROM djtasks_message WHERE {_HELD} RETURNING {_LIST}"
+
+# What is left out here stands as the table's own defaults say.
+_NEW = (
+    *("id", "task", "args", "kwargs", "queue", "priority", "due_at", "expires_at", "acks_late", "options"),
+    *("group", "root", "parent", "inputs", "feeds", "delay", "eta", "lifetime", "enqueued_at"),
+)
+INSERT = f"""
+INSERT INTO djtasks_message ({", ".join(f'"{column}"' for column in _NEW)})
+VALUES ({", ".join(f"%({column})s" for column in _NEW)})
+"""
 
 _KEPT = (*CARRIED, "errors", "started_at", "state", "value", "hostname", "finished_at", "expires_at")
 KEEP = f"""
@@ -75,16 +96,33 @@ PUT_BACK = f"""
 UPDATE djtasks_message SET
     leased_until = NULL, started_at = NULL, state = '', meta = NULL,
     retries = retries + :retry, losses = losses + :loss, errors = errors || :error,
-    due_at = COALESCE(:due_at, due_at), args = COALESCE(:args, args), kwargs = COALESCE(:kwargs, kwargs),
+    due_at = CASE WHEN revoked_at IS NULL THEN COALESCE(:due_at, due_at) ELSE due_at END,
+    args = COALESCE(:args, args), kwargs = COALESCE(:kwargs, kwargs),
+    inputs = CASE WHEN :args IS NULL OR inputs = '' THEN inputs ELSE 'nothing' END,
     queue = COALESCE(:queue, queue), priority = COALESCE(:priority, priority)
 WHERE {_HELD}
 """
 
 BEGIN = f"UPDATE djtasks_message SET started_at = :now, acks_late = :late WHERE {_HELD} AND revoked_at IS NULL"
-# Not "revoked_at IS NOT NULL": SQLite 3.40 returns what is true of the next column.
-RENEW = f"UPDATE djtasks_message SET leased_until = :until WHERE {_HELD} RETURNING CAST(revoked_at AS TEXT)"
-LIVES = "SELECT EXISTS (SELECT 1 FROM djtasks_message WHERE id = ?)"
-PURGE_RESULTS = """
-DELETE FROM djtasks_result
-WHERE id IN (SELECT id FROM djtasks_result WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
+RENEW = f"UPDATE djtasks_message SET leased_until = :until WHERE {_HELD}"
+NOTE = f"UPDATE djtasks_message SET meta = :meta WHERE {_HELD}"
+LIVING = "SELECT id FROM djtasks_message WHERE id IN (SELECT value FROM json_each(?))"
+_EXPIRED = "SELECT id FROM djtasks_result WHERE expires_at < :now ORDER BY expires_at LIMIT :limit"
+PURGE_EDGES = f"DELETE FROM djtasks_dependency WHERE message IN ({_EXPIRED})"
+PURGE_RESULTS = f"DELETE FROM djtasks_result WHERE id IN ({_EXPIRED})"
+
+# Workflows: how what is gone has ended is written into the edges of those who wait for it. Of these, the open edge is
+# looked for from the last one on, since those are written last.
+RESOLVE = """
+UPDATE djtasks_dependency SET fate = :fate, value = CASE WHEN position IS NULL THEN NULL ELSE :value END
+WHERE upstream = :id
 """
+DEPENDENTS = f"""
+SELECT {_LIST} FROM djtasks_message m
+WHERE id IN (SELECT message FROM djtasks_dependency WHERE upstream = :id) AND due_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM djtasks_dependency d WHERE d.message = m.id AND d.fate = '' ORDER BY d.position DESC LIMIT 1
+)
+"""
+UNBLOCK = "UPDATE djtasks_message SET due_at = :due_at, expires_at = :expires_at WHERE id = :id"
+INPUTS = "SELECT value FROM djtasks_dependency WHERE message = ? AND position IS NOT NULL ORDER BY position"
+USED = "DELETE FROM djtasks_dependency WHERE message = ?"

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-import socket
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
+from contextlib import nullcontext
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
 
 from djtasks import __version__
+from djtasks.beat.running import Beat, embedded
 from djtasks.conf import settings
-from djtasks.domain.identifiers import check_queue_name
-from djtasks.exceptions import ImproperlyConfigured
+from djtasks.domain.options import check_limits
+from djtasks.domain.pools import pool_and_slots, pool_named
+from djtasks.exceptions import ImproperlyConfigured, QueueNotFound
+from djtasks.management.reading import bounds, lane, limit, pool_name, positive, queue_names, seconds
+from djtasks.management.starting import add_logging, full_name, refuse_unmigrated
 from djtasks.tasks import registry
+from djtasks.tasks.routing import check_known
 from djtasks.worker.logs import set_up_logging
-from djtasks.worker.pools import pool_named
-from djtasks.worker.supervisor import Plan, Supervisor
-
-LEVELS = ("debug", "info", "warning", "error", "critical")
+from djtasks.worker.plan import Plan
+from djtasks.worker.reload import run
+from djtasks.worker.supervisor import Supervisor
 
 
 class Command(BaseCommand):
@@ -33,39 +37,34 @@ class Command(BaseCommand):
         add("-Q", "--queues", type=queue_names, help="comma-separated queues to serve (default: every queue)")
         add("-X", "--exclude-queues", type=queue_names, default=(), help="serve every queue but these")
         add("-c", "--concurrency", type=positive, help="how many tasks run at a time (default: one per CPU)")
-        add("-P", "--pool", type=pool_name, help="processes (or prefork), threads, solo")
+        add("-P", "--pool", type=pool_name, help="processes (or prefork), threads, eventloop (or asyncio), solo")
+        add("--autoscale", type=bounds, metavar="MAX,MIN", help="so many slots, by what there is to do")
+        add("--pool-for", type=lane, action="append", metavar="QUEUE=POOL:N", help="a pool of its own for a queue")
         add("-n", "--hostname", help="the worker's name; %%h is the host, %%n its first part, %%d its domain")
-        add("-l", "--loglevel", default="info", type=str.lower, choices=LEVELS)
+        add("-B", "--beat", action="store_true", help="run a beat, too; any number of them may run")
+        add_logging(parser)
+        add("--reload", action="store_true", help="start anew when the code changes; under DEBUG alone")
         add("--max-tasks-per-child", type=positive, help="replace a pool process after so many tasks")
+        add("--time-limit", type=limit, metavar="SECONDS", help="end a body that runs longer")
+        add("--soft-time-limit", type=limit, metavar="SECONDS", help="raise SoftTimeLimitExceeded in it before that")
         add("--max-memory-per-child", type=positive, metavar="KIB", help="replace a pool process that has grown so big")
         add("--burst", action="store_true", help="exit when nothing is ready any more")
         add("--grace", type=seconds, metavar="SECONDS", help="how long running tasks may finish after TERM or INT")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        set_up_logging(options["loglevel"])
+        if options["reload"] and not django_settings.DEBUG:
+            raise CommandError("--reload is for development: it needs DEBUG = True", returncode=2)
+        set_up_logging(options["loglevel"], options["log_format"])
         try:
             plan = plan_of(options)
             refuse_unmigrated(settings.DATABASE)
             self.stdout.write(banner(plan))
-            Supervisor(plan).run()
+            supervisor = Supervisor(plan)
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-
-
-def refuse_unmigrated(alias: str) -> None:
-    """Raise CommandError where the tables are older than this code; a database that is not there yet is waited for."""
-    try:
-        executor = MigrationExecutor(connections[alias])
-    except OperationalError:
-        return
-    missing = [
-        migration.name
-        for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes("djtasks"))
-        if migration.app_label == "djtasks"
-    ]
-    connections[alias].close()
-    if missing:
-        raise CommandError(f"the tables of djtasks lack {', '.join(missing)}: run manage.py migrate first")
+        beat = Beat(plan.hostname, worker=supervisor.holder.worker_id)
+        with embedded(beat) if options["beat"] else nullcontext():
+            run(supervisor, reload=options["reload"])
 
 
 def plan_of(options: dict[str, Any]) -> Plan:
@@ -74,25 +73,66 @@ def plan_of(options: dict[str, Any]) -> Plan:
         raise CommandError("give either --queues or --exclude-queues, not both", returncode=2)
     pool = options["pool"] or pool_named(settings.WORKER_POOL)
     queues = options["queues"] or (None if options["exclude_queues"] else settings.WORKER_QUEUES)
+    try:
+        check_limits(options["soft_time_limit"], options["time_limit"])
+        for queue in queues or ():
+            check_known(queue)
+    except (QueueNotFound, ValueError) as error:
+        raise CommandError(str(error), returncode=2) from None
+    autoscale = autoscale_of(options, pool)
     grace = settings.WORKER_GRACE_SECONDS if options["grace"] is None else options["grace"]
     return Plan(
         hostname=full_name(options["hostname"] or "djtasks@%h"),
         pool=pool,
-        slots=1 if pool == "solo" else options["concurrency"] or settings.WORKER_CONCURRENCY or os.cpu_count() or 1,
+        slots=autoscale[1] if autoscale else slots_of(options, pool),
         queues=tuple(queues) if queues else None,
         excluded=tuple(options["exclude_queues"]),
         burst=options["burst"],
         grace=grace,
         max_tasks_per_child=options["max_tasks_per_child"] or settings.WORKER_MAX_TASKS_PER_CHILD,
         max_memory_per_child=options["max_memory_per_child"] or settings.WORKER_MAX_MEMORY_PER_CHILD,
+        time_limit=options["time_limit"],
+        soft_time_limit=options["soft_time_limit"],
+        autoscale=autoscale,
+        pool_for=lanes_of(options, pool, queues),
     )
 
 
-def full_name(pattern: str) -> str:
-    """Fill in the host's name as Celery does (WORK-12)."""
-    host = socket.gethostname()
-    first, _, domain = host.partition(".")
-    return pattern.replace("%h", host).replace("%n", first).replace("%d", domain)
+def lanes_of(options: dict[str, Any], pool: str, queues: Any) -> tuple[tuple[str, str, int], ...]:
+    """Return the queues with pools of their own, as far as they are served here."""
+    lanes = [(queue, *pool_and_slots(text)) for queue, text in (settings.WORKER_POOL_FOR or {}).items()]
+    lanes = [each for each in lanes if (not queues or each[0] in queues) and each[0] not in options["exclude_queues"]]
+    if given := options["pool_for"]:
+        lanes = given
+    names = [queue for queue, _, _ in lanes]
+    problem = ""
+    for queue in names:
+        if names.count(queue) > 1:
+            problem = f"--pool-for names {queue!r} twice"
+        elif queue in options["exclude_queues"] or (queues and queue not in queues):
+            problem = f"--pool-for names {queue!r}, which is not among the queues that this worker serves"
+    if lanes and pool == "solo":
+        problem = "the solo pool cannot run beside another: choose another pool, or leave out --pool-for"
+    if queues and not set(queues) - set(names):
+        problem = "every queue has a pool of its own: name one more with --queues, for the main pool"
+    if problem:
+        raise CommandError(problem, returncode=2)
+    return tuple(lanes)
+
+
+def slots_of(options: dict[str, Any], pool: str) -> int:
+    """Say how many tasks run at a time."""
+    return 1 if pool == "solo" else options["concurrency"] or settings.WORKER_CONCURRENCY or os.cpu_count() or 1
+
+
+def autoscale_of(options: dict[str, Any], pool: str) -> tuple[int, int] | None:
+    """Return the most and the least slots, where they are to change (WORK-5)."""
+    if options["autoscale"] and options["concurrency"]:
+        raise CommandError("give either --autoscale or --concurrency, not both", returncode=2)
+    given = options["autoscale"] or (None if options["concurrency"] else settings.WORKER_AUTOSCALE)
+    if given and pool == "solo":
+        raise CommandError("the solo pool cannot grow: leave out autoscaling, or choose another pool", returncode=2)
+    return tuple(given) if given else None
 
 
 def banner(plan: Plan) -> str:
@@ -100,50 +140,14 @@ def banner(plan: Plan) -> str:
     database = connections[settings.DATABASE].settings_dict
     queues = ", ".join(plan.queues) if plan.queues else "all" + "".join(f", not {name}" for name in plan.excluded)
     names = list(registry.names())
+    slots = "{1} to {0}".format(*plan.autoscale) if plan.autoscale else plan.slots
     lines = [
         f"djtasks {__version__} worker {plan.hostname} (pid {os.getpid()})",
         f"  database  {settings.DATABASE}: {database['ENGINE'].rsplit('.', 1)[-1]} {database['NAME']}",
         f"  queues    {queues}",
-        f"  pool      {plan.pool}, {plan.slots} at a time",
+        f"  pool      {plan.pool}, {slots} at a time",
+        *(f"            {name}, {most} at a time, for {queue}" for queue, name, most in plan.pool_for),
         f"  tasks     {len(names)} registered",
         *(f"            {name}" for name in names),
     ]
     return "\n".join(lines)
-
-
-def queue_names(text: str) -> tuple[str, ...]:
-    """Read a comma-separated list of queue names."""
-    try:
-        return tuple(check_queue_name(name.strip()) for name in text.split(",") if name.strip()) or _no_queue()
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
-def pool_name(text: str) -> str:
-    """Read the name of a pool."""
-    try:
-        return pool_named(text)
-    except ImproperlyConfigured as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
-def _no_queue() -> tuple[str, ...]:
-    raise ArgumentTypeError("name at least one queue")
-
-
-def positive(text: str) -> int:
-    """Read a whole number from one."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """Read a number of seconds from zero."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return value

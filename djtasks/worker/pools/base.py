@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from djtasks.domain.messages import Reservation, Token
@@ -44,11 +44,19 @@ class Pool(ABC):
 
     runs_here: ClassVar[bool] = False  # Whether a ``wait`` lasts as long as a body.
     runs_abreast = True  # Whether bodies run side by side, instead of by turns in one interpreter.
+    can_terminate: ClassVar[bool] = True  # Whether ``terminate`` ends a run.
 
     def __init__(self, slots: int, holder: Holder) -> None:
         self.slots = slots
         self.holder = holder
         self.alarm = Alarm()
+
+    def fileno(self) -> int:
+        """The file number to wait on for what happens in it, for one that is not the only one of its worker."""
+        return self.alarm.fileno()
+
+    def flush(self) -> None:  # noqa: B027 - most have nothing to send
+        """Hand on what is left to be sent, before somebody else waits."""
 
     @abstractmethod
     def start(self) -> None:
@@ -71,8 +79,8 @@ class Pool(ABC):
         """Return how many more messages the pool takes with up to ``depth`` for each slot."""
 
     @abstractmethod
-    def begun(self) -> list[Token]:
-        """Return the messages whose bodies have begun, as far as the pool knows."""
+    def begun(self) -> Mapping[Token, float]:
+        """Return the messages whose bodies run, and since when, by the monotonic clock, as far as the pool knows."""
 
     @abstractmethod
     def submit(self, messages: Sequence[Reservation], depth: int = 1) -> None:
@@ -96,7 +104,31 @@ class Pool(ABC):
 
     @abstractmethod
     def abandon(self, token: Token) -> None:
-        """End a run whose message is not ours any more, as far as this pool can."""
+        """End a run whose message is not ours any more, where nobody else is harmed; else tell it."""
+
+    @abstractmethod
+    def tell_revoked(self, token: Token) -> None:
+        """Tell a run that its message was revoked."""
+
+    @abstractmethod
+    def interrupt(self, token: Token) -> None:
+        """Raise SoftTimeLimitExceeded in a running body (WORK-3)."""
+
+    @abstractmethod
+    def terminate(self, token: Token, signal: str = "SIGKILL") -> None:
+        """End a run now, if it has begun: nothing more is heard of it, and its slot is free again (B6)."""
+
+    def resize(self, slots: int) -> None:
+        """Have so many slots from now on, or as soon as running bodies end; ValueError where that cannot be."""
+        raise ValueError("this pool cannot grow or shrink")
+
+    def restart(self) -> None:
+        """Run what comes from now on in new processes; nothing is dropped; ValueError where there are none."""
+        raise ValueError("this pool has no processes of its own: start the worker again")
+
+    def pid_of(self, token: Token) -> int | None:
+        """Return the id of the process that a message is in, if the pool knows."""
+        return None
 
     @abstractmethod
     def pids(self) -> list[int]:

@@ -4,63 +4,74 @@ from __future__ import annotations
 
 import logging
 import os
+import signal as signals
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 from djtasks.domain.messages import Reservation, Token
 from djtasks.domain.outcomes import from_wire
 from djtasks.worker.execution import Holder
-from djtasks.worker.logs import level_name
+from djtasks.worker.logs import choice
 from djtasks.worker.pools.base import Ended, Event, Lost, Returned
+from djtasks.worker.pools.window import Window
 from djtasks.worker.wire import Channel
 
 logger = logging.getLogger("djtasks.worker.pool")
+REACTION_SECONDS = 5.0
+SIGNAL_SECONDS = 1.0
+LEAVING_SECONDS = 10.0
+
+
+class Share(NamedTuple):
+    """How much a process does before another takes its place: so many messages, or growing to so many KiB."""
+
+    tasks: int | None = None
+    memory: int | None = None
+
+    def is_done(self, tasks: int, memory: int) -> bool:
+        """Say whether that is enough."""
+        return bool((self.tasks and tasks >= self.tasks) or (self.memory and memory > self.memory))
 
 
 class Process:
     """A new interpreter with a socket to it; its window holds its messages in the order in which it begins them."""
 
-    def __init__(self, slots: int, holder: Holder, max_tasks: int | None, max_memory: int | None) -> None:
+    def __init__(self, kind: str, slots: int, holder: Holder, share: Share, *, alone: bool = False) -> None:
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
-        self.slots = slots
-        self.window: dict[Token, Reservation] = {}
+        self.kind = kind
+        self._note = holder.note
+        self.alone = alone
+        self.window = Window(slots)
+        self._dies_at = inf
         self.ready = False
         self.retiring = False
         self.taken = 0
-        self.max_tasks = max_tasks
-        self.max_memory = max_memory
-        environment = os.environ | {
-            "DJTASKS_CHILD_FD": str(theirs.fileno()),
-            "DJTASKS_CHILD_PARENT": str(os.getpid()),
-            "DJTASKS_CHILD_PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "djtasks.worker.child"], env=environment, pass_fds=[theirs.fileno()]
-        )
+        self.share = share
+        self.popen = _spawn(theirs)
         theirs.close()
-        self.channel.post("start", slots, holder.worker_id, holder.hostname, max_memory is not None, level_name())
+        measured = share.memory is not None
+        self.channel.post("start", kind, slots, holder.worker_id, holder.hostname, measured, choice())
 
     @property
     def usable(self) -> bool:
-        """Whether it takes messages."""
-        return self.ready and not self.retiring
+        """Whether it takes messages: not while it is to show that it still reacts."""
+        return self.ready and not self.retiring and self.patience_ends_at == inf
 
     def room(self, depth: int) -> int:
         """Return how many more messages it takes."""
-        if not self.usable:
-            return 0
-        room = self.slots * depth - len(self.window)
-        return max(0, room if self.max_tasks is None else min(room, self.max_tasks - self.taken))
+        room = self.window.slots * depth - len(self.window) if self.usable else 0
+        return max(0, room if self.share.tasks is None else min(room, self.share.tasks - self.taken))
 
     def send(self, messages: Sequence[Reservation], clock: float) -> None:
         """Hand messages over; a child that is gone is noticed when its socket is read."""
-        self.window.update((message.token, message) for message in messages)
+        self.window.add(messages)
         self.taken += len(messages)
         if messages:
             self.tell("run", [list(message) for message in messages], clock)
@@ -77,9 +88,46 @@ class Process:
         with suppress(OSError):
             self.channel.flush()
 
-    def begun(self) -> list[Token]:
-        """Return what can have begun: the first of its window, one for each slot."""
-        return list(self.window)[: self.slots]
+    def interrupt(self, token: Token) -> None:
+        """Raise SoftTimeLimitExceeded in a body."""
+        if token in self.window.running:
+            self.tell("interrupt", *token)
+
+    def terminate(self, token: Token, signal: str) -> None:
+        """End a run: with the process where it has that for itself, else by leaving it behind in there."""
+        if token not in self.window.running:
+            self.tell("lost", *token)
+        elif self.kind == "processes":
+            self.window.leave(token)
+            self.retire()
+            self.popen.send_signal(number_of(signal))
+            self._dies_at = min(self._dies_at, time.monotonic() + SIGNAL_SECONDS)
+        else:
+            self.window.leave(token, time.monotonic() + REACTION_SECONDS)
+            self.tell("terminate", *token)
+
+    def retire(self) -> None:
+        """Take no more, give back what has not begun, and go when nothing is left."""
+        if not self.retiring:
+            self.retiring = True
+            self.tell("recall")
+        self._leave_if_empty()
+
+    def _leave_if_empty(self) -> None:
+        if not self.window and self._dies_at == inf:
+            self._dies_at = time.monotonic() + LEAVING_SECONDS
+            self.tell("stop")
+
+    def resize(self, slots: int) -> None:
+        """Have so many slots."""
+        self.window.slots = slots
+        self.tell("resize", slots)
+        self.window.fill()
+
+    @property
+    def patience_ends_at(self) -> float:
+        """When it is to be killed, if it has not reacted or gone by then."""
+        return min(self._dies_at, self.window.patience_ends_at)
 
     def read(self) -> list[Event] | None:
         """Return what it has to say, waiting for the first of it; None when it is gone."""
@@ -96,26 +144,27 @@ class Process:
                 self.ready = True
             case "ended":
                 message_id, deliveries, outcome, started_at, seconds, waits, memory = rest
-                event = Ended(Token(message_id, deliveries), from_wire(outcome), started_at, seconds, waits)
-                if not waits:
-                    self.window.pop(event.token, None)
-            case "done":
-                self.window.pop(Token(*rest), None)
+                token = Token(message_id, deliveries)
+                if not self.window.is_leaving(token):
+                    event = Ended(token, from_wire(outcome), started_at, seconds, waits)
+                (self.window.leave if waits else self.window.forget)(token)
+            case "done" | "abandoned":
+                self.window.forget(Token(*rest))
+            case "note" if self._note is not None:
+                self._note(Token(*rest[:2]), rest[2])
             case "returned":
-                event = Returned([token for token in map(Token._make, rest[0]) if self.window.pop(token, None)])
-                self.taken -= len(event.tokens)
+                before = len(self.window)
+                event = Returned([token for each in rest[0] if self.window.forget(token := Token(*each))])
+                self.taken -= before - len(self.window)
+        self.window.fill()
         self._retire_if_worn(memory)
         return event
 
     def _retire_if_worn(self, memory: int) -> None:
-        """Take no more when the share is done: give back what has not begun, and go when nothing is left."""
-        done = self.taken - len(self.window)
-        worn = (self.max_tasks and done >= self.max_tasks) or (self.max_memory and memory > self.max_memory)
-        if worn and not self.retiring:
-            self.retiring = True
-            self.tell("recall")
-        if self.retiring and not self.window:
-            self.tell("stop")
+        if self.retiring:
+            self._leave_if_empty()
+        elif self.share.is_done(self.taken - len(self.window), memory):
+            self.retire()
 
     def bury(self) -> list[Event]:
         """Take leave of a child that is gone: return what it still said, and what died with it."""
@@ -127,8 +176,9 @@ class Process:
         self.channel.close()
         self.popen.kill()
         self.popen.wait()
-        if self.window:
-            events.append(Lost(self.begun(), list(self.window)[self.slots :], self.epitaph()))
+        # Of those that were to end anyway, nothing more is said.
+        if self.window.running or self.window.unstarted:
+            events.append(Lost(list(self.window.running), self.window.unstarted, self.epitaph()))
         return events
 
     def epitaph(self) -> str:
@@ -136,3 +186,20 @@ class Process:
         status = self.popen.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
         return f"pool process {self.popen.pid} {how}"
+
+
+def _spawn(end: socket.socket) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "DJTASKS_CHILD_FD": str(end.fileno()),
+        "DJTASKS_CHILD_PARENT": str(os.getpid()),
+        "DJTASKS_CHILD_PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    return subprocess.Popen([sys.executable, "-m", "djtasks.worker.child"], env=environment, pass_fds=[end.fileno()])
+
+
+def number_of(signal: str) -> int:
+    """Return the number of a signal, named with or without SIG; what names none is SIGKILL."""
+    name = signal.upper()
+    names = signals.Signals.__members__
+    return int(names.get(name if name.startswith("SIG") else f"SIG{name}", signals.SIGKILL))

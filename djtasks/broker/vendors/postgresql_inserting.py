@@ -1,0 +1,90 @@
+"""The statements that insert messages, as PostgreSQL runs them best, and whom they wake."""
+
+from __future__ import annotations
+
+from djtasks.broker.vendors.base import MESSAGES_CHANNEL, VANISHED_SECONDS
+
+# The enqueuer pays for an announcement only where a worker waits for one: every NOTIFY takes a lock
+# that all commits of the cluster share.
+_LISTENERS = (
+    f"djtasks_worker WHERE listening AND seen_at > statement_timestamp() - interval '{VANISHED_SECONDS} seconds'"
+)
+_MAY_ANNOUNCE = "%(announce)s AND pg_notification_queue_usage() < 0.5"
+SOMEONE_LISTENS = f"{_MAY_ANNOUNCE} AND EXISTS (SELECT FROM {_LISTENERS})"
+
+# One message wakes two of the workers that wait, not all of them: each would ask for it, and but one can have it. Two,
+# since one may have been filled, or have died, a moment ago; the others look by themselves as they always do.
+_CALL_TWO = f"""
+SELECT pg_notify(
+    '{MESSAGES_CHANNEL}', djtasks_message.queue || ' ' || ids[1 + turn] || ' ' || ids[1 + mod(turn + 1, many)]
+) FROM (
+    SELECT array_agg(id::text) AS ids, count(*)::int AS many, floor(random() * count(*))::int AS turn
+    FROM {_LISTENERS} AND (queues IS NULL OR position('"' || djtasks_message.queue || '"' IN queues) > 0)
+        AND position('"' || djtasks_message.queue || '"' IN excluded) = 0
+) AS called WHERE many > 0
+"""
+
+_NEW_COLUMNS = """
+id, task, args, kwargs, queue, priority, due_at, expires_at, acks_late, options, "group", root, parent, enqueued_at
+"""
+
+_INSERT = f"""
+INSERT INTO djtasks_message ({_NEW_COLUMNS}) VALUES (
+    %(id)s::uuid, %(task)s, %(args)s, %(kwargs)s, %(queue)s, %(priority)s::int2,
+    COALESCE(to_timestamp(%(due_at)s::float8), statement_timestamp() + %(delay)s::float8 * interval '1 second'),
+    COALESCE(
+        to_timestamp(%(expires_at)s::float8), statement_timestamp() + %(expires_in)s::float8 * interval '1 second'
+    ),
+    %(acks_late)s::bool, %(options)s, %(group)s::uuid, %(root)s::uuid, %(parent)s::uuid, statement_timestamp()
+) ON CONFLICT (id) DO NOTHING
+RETURNING 1, pg_backend_pid(), CASE WHEN
+"""
+
+# To choose costs some ten microseconds even where there is nobody to be chosen: it is for who has found somebody.
+INSERT = f"{_INSERT} {SOMEONE_LISTENS} THEN pg_notify('{MESSAGES_CHANNEL}', queue) END"
+INSERT_AND_CHOOSE = f"{_INSERT} {_MAY_ANNOUNCE} THEN ({_CALL_TWO}) END"
+
+_DUE_AT = "COALESCE(to_timestamp(due_at), statement_timestamp() + delay * interval '1 second')"
+_EXPIRES_AT = "COALESCE(to_timestamp(expires_at), statement_timestamp() + expires_in * interval '1 second')"
+
+# All or none: to skip a few and to insert the others would be neither.
+_INSERT_MANY = f"""
+WITH inserted AS (
+    INSERT INTO djtasks_message ({_NEW_COLUMNS}{{more}})
+    SELECT id, task, args, kwargs, queue, priority, {{due_at}}, {{expires_at}}, acks_late, options, "group", root,
+        parent, statement_timestamp(){{values}}
+    FROM unnest(
+        %(id)s::uuid[], %(task)s::text[], %(args)s::text[], %(kwargs)s::text[], %(queue)s::text[],
+        %(priority)s::int2[], %(delay)s::float8[], %(due_at)s::float8[], %(expires_in)s::float8[],
+        %(expires_at)s::float8[], %(acks_late)s::bool[], %(options)s::text[], %(group)s::uuid[], %(root)s::uuid[],
+        %(parent)s::uuid[]{{arrays}}
+    ) AS new (
+        id, task, args, kwargs, queue, priority, delay, due_at, expires_in, expires_at, acks_late, options, "group",
+        root, parent{{names}}
+    )
+    WHERE NOT EXISTS (SELECT FROM djtasks_message WHERE id = ANY (%(id)s::uuid[]))
+    RETURNING queue, due_at
+)
+SELECT count(*), pg_backend_pid(), (
+    SELECT count(pg_notify('{MESSAGES_CHANNEL}', queue))
+    FROM (SELECT DISTINCT queue FROM inserted WHERE due_at IS NOT NULL) AS queues WHERE {SOMEONE_LISTENS}
+) FROM inserted
+"""
+INSERT_MANY = _INSERT_MANY.format(more="", due_at=_DUE_AT, expires_at=_EXPIRES_AT, values="", arrays="", names="")
+
+# What a blocked message says of its time counts once it is blocked no longer.
+INSERT_WORKFLOW = _INSERT_MANY.format(
+    more=", inputs, feeds, delay, eta, lifetime",
+    due_at=f"CASE WHEN NOT blocked THEN {_DUE_AT} END",
+    expires_at=f"CASE WHEN blocked THEN to_timestamp(expires_at) ELSE {_EXPIRES_AT} END",
+    values=""", inputs, feeds,
+        CASE WHEN blocked THEN delay END, CASE WHEN blocked THEN to_timestamp(due_at) END,
+        CASE WHEN blocked THEN expires_in END""",
+    arrays=", %(inputs)s::text[], %(feeds)s::int2[], %(blocked)s::bool[]",
+    names=", inputs, feeds, blocked",
+)
+INSERT_EDGES = """
+INSERT INTO djtasks_dependency (message, upstream, position, "on")
+SELECT * FROM unnest(%(message)s::uuid[], %(upstream)s::uuid[], %(position)s::int[], %(on)s::text[])
+RETURNING true
+"""

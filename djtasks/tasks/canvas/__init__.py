@@ -1,0 +1,1 @@
+"""Signatures, what is composed of them, and the messages and edges that they become."""

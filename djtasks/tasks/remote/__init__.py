@@ -1,0 +1,1 @@
+"""What is said to running workers, and what they answer."""

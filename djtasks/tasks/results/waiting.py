@@ -1,0 +1,138 @@
+"""The wait for messages to end, one or many, on one connection of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import takewhile
+
+from django.db import connections
+
+from djtasks.broker.vendors import private_vendor
+from djtasks.broker.vendors.base import RESULTS_CHANNEL
+from djtasks.conf import settings
+from djtasks.domain.batches import batches
+from djtasks.exceptions import TimeoutError
+from djtasks.models import Message
+
+BATCH = 1000
+SHORTEST_INTERVAL = 0.01
+# To look at many takes its time: so many of them a second, and no more often.
+LOOKS_A_SECOND = 50_000
+
+
+def wait_until_gone(
+    message_id: str, timeout: float | None, interval: float, given_up: threading.Event | None = None
+) -> None:
+    """Wait until the message is gone, woken by the announcement of its end where there is one.
+
+    Raises TimeoutError after ``timeout`` seconds. ``given_up`` tells that nobody waits for the answer any more.
+    """
+    with Watch(timeout, interval, given_up) as watch:
+        for _ in watch.in_order([message_id]):
+            pass
+
+
+class Watch:
+    """Sees messages go, and raises TimeoutError when ``timeout`` seconds have passed since it was made."""
+
+    def __init__(self, timeout: float | None, interval: float, given_up: threading.Event | None = None) -> None:
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._interval = max(interval, SHORTEST_INTERVAL)
+        self._given_up = given_up or threading.Event()
+        self._vendor = private_vendor()
+
+    def __enter__(self) -> Watch:
+        try:
+            self._listener = self._vendor.listen(RESULTS_CHANNEL)
+        except BaseException:
+            self._vendor.connection.close()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._listener.close()
+        self._vendor.connection.close()
+
+    def in_order(self, ids: Sequence[str]) -> Iterator[list[str]]:
+        """Yield the ids in their order, those of messages that are gone and come after no other one."""
+        for batch in batches(ids, BATCH):
+            while batch:
+                # Only for the first is the waiter woken: by then many of those behind it have ended, too.
+                self._vendor.await_results(batch[:1])
+                living = self._vendor.living(batch)
+                gone = list(takewhile(lambda each: each not in living, batch))  # noqa: B023, used up at once
+                if gone:
+                    del batch[: len(gone)]
+                    yield gone
+                elif self._given_up.is_set():
+                    return
+                else:
+                    self._wait(dict.fromkeys(batch[:1]), len(batch))
+
+    def as_they_come(self, ids: Sequence[str]) -> Iterator[list[str]]:
+        """Yield the ids of messages that are gone, as soon as that is seen."""
+        awaited = dict.fromkeys(ids)
+        candidates: Collection[str] = list(awaited)
+        while awaited and not self._given_up.is_set():
+            for batch in batches(candidates, BATCH):
+                self._vendor.await_results(batch)
+                living = self._vendor.living(batch)
+                if gone := [each for each in batch if each not in living]:
+                    for each in gone:
+                        del awaited[each]
+                    yield gone
+            candidates = self._wait(awaited, len(awaited)) if awaited else ()
+
+    def _wait(self, awaited: Mapping[str, None], many: int) -> Collection[str]:
+        """Sleep until some of these may have ended, at most for an interval; return which are to be looked at.
+
+        To be woken is to look at so ``many``.
+        """
+        now = time.monotonic()
+        pause = many / LOOKS_A_SECOND
+        until = now + max(self._interval, pause)
+        if self._deadline is not None:
+            until = min(until, self._deadline)
+            if until <= now:
+                raise self._too_late(awaited)
+        if not self._listener.hears:
+            time.sleep(min(pause, until - now))
+        while (left := until - time.monotonic()) > 0:
+            announced = {each.payload for each in self._listener.wait(left)}
+            if not self._listener.hears:
+                break
+            if named := announced & awaited.keys():
+                return named
+        return list(awaited)
+
+    def _too_late(self, awaited: Mapping[str, None]) -> TimeoutError:
+        first, *others = awaited
+        them = f"the task {first} has" if not others else f"the tasks {first} and {len(others)} others have"
+        return TimeoutError(f"{them} not ended within {self._timeout} seconds")
+
+
+def check_that_workers_can_end(ids: Sequence[str]) -> None:
+    """Raise RuntimeError where the transaction that is open here keeps messages from ending as long as one waits."""
+    if not connections[settings.DATABASE].in_atomic_block:
+        return
+    vendor = private_vendor()
+    try:
+        visible = {each for batch in batches(ids, BATCH) for each in vendor.living(batch)}
+    finally:
+        vendor.connection.close()
+    hidden = [each for each in ids if each not in visible]
+    # They may have ended since the caller looked, so that nobody sees them.
+    for batch in batches(hidden, BATCH):
+        for pk in Message.objects.using(settings.DATABASE).filter(pk__in=batch).values_list("pk", flat=True)[:1]:
+            raise RuntimeError(
+                f"{pk} was sent in the transaction that is still open here, or has ended where this cannot see it: "
+                "no worker can have it now; wait for it after the commit"
+            )
+    if visible and vendor.one_writer:
+        raise RuntimeError(
+            f"while the transaction that is open here lasts, no worker can write that {min(visible)} has ended; "
+            "wait for it after the commit"
+        )
