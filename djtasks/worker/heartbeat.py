@@ -77,7 +77,7 @@ class Heartbeat(threading.Thread):
         self._renew_at = now + self._interval
         self._sign_at = now
         self._note_at = now
-        self._purge_at = now + random.uniform(0, PURGE_SECONDS)
+        self.purge_at = now + random.uniform(0, PURGE_SECONDS)
         self._look_at = self._looked_at = now
 
     @property
@@ -127,14 +127,14 @@ class Heartbeat(threading.Thread):
                 if now >= self._sign_at:
                     self._sign_at = now + SIGN_OF_LIFE_SECONDS
                     sign(vendor, self.worker, listening=self.listening and self._hears)
-                if now >= self._purge_at:
+                if now >= self.purge_at:
                     more = purge_in_turn(vendor, self.worker["id"], time.time())
-                    self._purge_at = now + (BREATH_SECONDS if more else PURGE_SECONDS)
+                    self.purge_at = now + (BREATH_SECONDS if more else PURGE_SECONDS)
         self.mailbox.write(vendor)
         Worker.objects.using(settings.DATABASE).filter(pk=self.worker["id"]).delete()
 
     def _wait(self, listener: Listener) -> None:
-        rest = min(self._renew_at, self._sign_at, self._purge_at, self._look_at) - time.monotonic()
+        rest = min(self._renew_at, self._sign_at, self.purge_at, self._look_at) - time.monotonic()
         longest = ANSWER_SECONDS if self.mailbox.is_eager else WATCH_SECONDS
         self.deadline.end()
         self._pause = FIRST_PAUSE

@@ -78,14 +78,15 @@ def test_body_that_holds_the_interpreter_keeps_its_lease(diary: Diary) -> None:
 def test_workers_that_were_stalled_together_do_not_take_from_each_other(diary: Diary) -> None:
     """A14: after the pause of a whole host every lease has run out, and each holder gets the time to renew its own."""
     early = [hold.delay(diary.path, f"early {number}", diary.gate) for number in range(2)]
-    with running_worker() as first, running_worker() as second:
+    # A lease is long enough that they are stopped, and wake up, within the same one, also where the machine is busy.
+    with running_worker(LEASE_SECONDS=8) as first, running_worker(LEASE_SECONDS=8) as second:
         for number in range(2):
             diary.until(f"early {number}")
         wait_until(lambda: Worker.objects.count() == 2)
         for worker in (first, second):
             worker.pause()
         # A stall is told from a slow moment by its length: half a lease.
-        wait_until(lambda: lapsed(since=timedelta(seconds=2)) == 2)
+        wait_until(lambda: lapsed(since=timedelta(seconds=4)) == 2)
         for worker in (first, second):
             worker.resume()
         wait_until(lambda: lapsed() == 0)

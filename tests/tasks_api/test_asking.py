@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
@@ -39,6 +40,8 @@ def working(name: str, perform: Callable[[str, Any], Said] | None = None) -> Ite
 
     deaf: dict[str, Any] = dict.fromkeys(("lost", "revoked"), lambda *_: None)
     thread = Heartbeat(row, tokens=lambda seconds: [], announced=announced, **deaf)
+    # It would take away the row of one that is gone.
+    thread.purge_at = math.inf
     thread.start()
     try:
         wait_until(lambda: Worker.objects.filter(pk=id).exists())
