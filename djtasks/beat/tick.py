@@ -18,7 +18,7 @@ from djtasks.beat.moments import from_row
 from djtasks.beat.overlap import restrain
 from djtasks.beat.turn import Turn
 from djtasks.broker.vendors import Vendor
-from djtasks.broker.vendors.schedules import move
+from djtasks.broker.vendors.schedules import move, note_slots
 from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Schedule, Slot
 from djtasks.tasks.sending import insert
@@ -100,7 +100,7 @@ def _take(vendor: Vendor, turns: Sequence[Turn], make: Make) -> None:
     for turn in turns:
         make(turn)
     insert([message for turn in turns for message in turn.messages], [])
-    Slot.objects.using(vendor.alias).bulk_create([slot for turn in turns for slot in turn.slots])
+    note_slots(vendor, [slot for turn in turns for slot in turn.slots])
     move(vendor, [turn.schedule for turn in turns])
 
 

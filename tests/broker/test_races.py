@@ -314,7 +314,7 @@ OUTCOMES: dict[str, Outcome] = {
 }
 
 
-@limits(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@limits(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_what_is_written_is_keyed_by_message_and_delivery(vendor: Vendor, steps: list[tuple]) -> None:
     """B9: against a model that knows of each message only its delivery and whether it is held."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from djtasks.domain.schedules import fields
 from djtasks.domain.schedules.rules import CRON, CRONTAB, FIRST, FOLDS, Rule
-from djtasks.domain.schedules.walls import NoWallTime, Pattern
+from djtasks.domain.schedules.walls import Dates, NoWallTime, Walls
 from djtasks.domain.schedules.zones import EARLIEST, naive, periods_since, zone_name, zone_named
 
 _NAMES = ("minute", "hour", "day_of_week", "day_of_month", "month_of_year")
@@ -63,7 +63,7 @@ class crontab(Rule):
         )
         if len(self.expression) > fields.LONGEST_TEXT:
             raise ValueError(f"a crontab has at most {fields.LONGEST_TEXT} characters; write ranges for lists")
-        if not self._pattern.dates_exist():
+        if not self._walls.dates.exist:
             raise ValueError(f"day_of_month {self.day_of_month} never comes in month_of_year {self.month_of_year}")
 
     @classmethod
@@ -91,18 +91,17 @@ class crontab(Rule):
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
         """Return the first slot after a moment, or None where there is none before the year 9999."""
         start = max(naive(moment), EARLIEST)
-        walls = self._pattern.search()
         zone = zone_named(self.timezone or "UTC")
         try:
             for period in periods_since(zone, start):
                 opens = period.opens
                 # Of the times that are skipped here one that fits is enough, and several are due together.
-                if self._fixed and period.begin > start and walls.first(period.left) < opens:
+                if self._fixed and period.begin > start and self._walls.first(period.left) < opens:
                     return period.begin.replace(tzinfo=UTC)
                 # Those that have been shown before are not counted again.
                 if self._fixed and self.fold == FIRST:
                     opens = max(opens, period.left)
-                due = walls.first(max(opens, start + period.offset + _LEAST)) - period.offset
+                due = self._walls.first(max(opens, start + period.offset + _LEAST)) - period.offset
                 if due < period.end:
                     return due.replace(tzinfo=UTC)
         except NoWallTime:
@@ -110,23 +109,22 @@ class crontab(Rule):
         return None
 
     @cached_property
-    def _pattern(self) -> Pattern:
+    def _walls(self) -> Walls:
         weekday = fields.UNIX_DAY_OF_WEEK if self.day_or else fields.DAY_OF_WEEK
-        return Pattern(
-            minutes=fields.MINUTE.values_of(self.minute),
-            hours=fields.HOUR.values_of(self.hour),
+        dates = Dates(
             days=fields.DAY_OF_MONTH.values_of(self.day_of_month),
             months=fields.MONTH_OF_YEAR.values_of(self.month_of_year),
             weekdays=weekday.values_of(self.day_of_week),
             either=self.day_or and "*" not in (self.day_of_month[0], self.day_of_week[0]),
         )
+        return Walls(fields.MINUTE.values_of(self.minute), fields.HOUR.values_of(self.hour), dates)
 
     @cached_property
     def _fixed(self) -> bool:
         return not (
             "*" in (self.minute[0], self.hour[0])
-            or fields.MINUTE.is_full(self._pattern.minutes)
-            or fields.HOUR.is_full(self._pattern.hours)
+            or fields.MINUTE.is_full(self._walls.minutes)
+            or fields.HOUR.is_full(self._walls.hours)
         )
 
     def __repr__(self) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from copy import copy
+from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import date, datetime, time, timedelta
+from functools import cached_property, lru_cache
 from itertools import product
-from typing import TYPE_CHECKING
 
-from djtasks.domain.schedules.fields import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH_OF_YEAR, Field
+from djtasks.domain.schedules.fields import DAY_OF_MONTH, DAY_OF_WEEK, MONTH_OF_YEAR, Field
 
-if TYPE_CHECKING:
-    from croniter import croniter
-
-_MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
 _LENGTHS = dict(enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), start=1))
 
 
@@ -23,74 +19,78 @@ class NoWallTime(Exception):
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """Five sets of numbers; a day fits by its two, or, where ``either``, by one of them."""
+class Dates:
+    """Three sets of numbers; a day fits by its two, or, where ``either``, by one of them."""
 
-    minutes: frozenset[int]
-    hours: frozenset[int]
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]
     either: bool = False
 
-    def dates_exist(self) -> bool:
+    @property
+    def exist(self) -> bool:
         return self.either or self._days_exist
 
-    def search(self) -> Walls:
-        """Return the wall times; each search has its own, for they remember where they stand."""
-        return Walls(copy(self._croniter))
-
-    @cached_property
+    @property
     def _days_exist(self) -> bool:
         return any(day <= _LENGTHS[month] for day, month in product(self.days, self.months))
 
-    @cached_property
-    def _croniter(self) -> croniter:
-        """Spell the numbers out, so that croniter, of whatever version, has nothing left to understand."""
-        # Only who has crontabs waits for it to be loaded.
-        from croniter import croniter
-
+    @property
+    def spelt(self) -> str:
+        """The fields with their numbers spelt out, so that croniter, of whatever version, has nothing to understand."""
         days, weekdays = _spelt(DAY_OF_MONTH, self.days), _spelt(DAY_OF_WEEK, self.weekdays)
         if self.either and "*" in (days, weekdays):
             days = weekdays = "*"
         # croniter 6 would look for such dates, and give up.
         elif self.either and not self._days_exist:
             days = "*"
-        fields = (
-            _spelt(MINUTE, self.minutes),
-            _spelt(HOUR, self.hours),
-            days,
-            _spelt(MONTH_OF_YEAR, self.months),
-            weekdays,
-        )
-        return croniter(" ".join(fields), datetime(2000, 1, 1), day_or=self.either)
+        return f"{days} {_spelt(MONTH_OF_YEAR, self.months)} {weekdays}"
 
 
+@dataclass(frozen=True)
 class Walls:
-    """Wall times, found one at a time; the last answer is kept, because it often answers the next question, too."""
+    """The wall times on these dates, at each of these minutes of each of these hours."""
 
-    def __init__(self, source: croniter) -> None:
-        self._source = source
-        self._asked, self._found = datetime.max, datetime.min
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    dates: Dates
 
     def first(self, since: datetime) -> datetime:
-        """Return the first wall time at or after a naive moment."""
-        if not self._asked <= since <= self._found:
-            self._found = self._next(since)
-            self._asked = since
-        return self._found
+        """Return the first wall time at or after a naive moment; raises NoWallTime."""
+        found = first_date(self.dates, since.date())
+        if found == since.date() and (later := self._times[bisect_left(self._times, since.time()) :]):
+            return datetime.combine(found, later[0])
+        if found == since.date():
+            found = first_date(self.dates, _day_after(found))
+        return datetime.combine(found, self._times[0])
 
-    def _next(self, since: datetime) -> datetime:
-        # What croniter finds lies after the minute that it is given.
-        before = since.replace(second=0, microsecond=0)
-        if before == since:
-            before -= _MINUTE
-        try:
-            found: datetime = self._source.get_next(datetime, start_time=before)
-        # Of croniter where it gives up, and of datetime beyond its last year.
-        except (ValueError, OverflowError):
-            raise NoWallTime from None
-        return found
+    @cached_property
+    def _times(self) -> list[time]:
+        return [time(hour, minute) for hour, minute in product(sorted(self.hours), sorted(self.minutes))]
+
+
+# Ten thousand schedules that come due on one day mean few different dates.
+@lru_cache(maxsize=4096)
+def first_date(dates: Dates, since: date) -> date:
+    """Return the first of these dates from a day on."""
+    # Only who has crontabs waits for it to be loaded.
+    from croniter import croniter
+
+    try:
+        # What croniter finds lies after the moment that it is given.
+        before = datetime.combine(since, time()) - _DAY
+        source = croniter(f"0 0 {dates.spelt}", before, day_or=dates.either)
+        found: datetime = source.get_next(datetime)
+    # Of croniter where it gives up, and of datetime beyond its last year.
+    except (ValueError, OverflowError):
+        raise NoWallTime from None
+    return found.date()
+
+
+def _day_after(day: date) -> date:
+    if day == date.max:
+        raise NoWallTime
+    return day + _DAY
 
 
 def _spelt(field: Field, values: frozenset[int]) -> str:

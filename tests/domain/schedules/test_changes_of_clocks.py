@@ -180,7 +180,7 @@ def places(draw: st.DrawFn) -> tuple[ZoneInfo, datetime]:
 
 
 @given(places(), st.randoms(use_true_random=False), st.booleans(), st.sampled_from(FOLDS))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_slots_are_those_of_the_policy(
     place: tuple[ZoneInfo, datetime], random: Random, day_or: bool, fold: str
 ) -> None:
@@ -223,7 +223,7 @@ def changes_by_the_hour(zone: ZoneInfo) -> Iterator[datetime]:
 
 
 @given(st.datetimes(), st.sampled_from(ZONES), st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_slots_follow_one_another(moment: datetime, zone: str, random: Random, day_or: bool) -> None:
     """D11: in any year."""
     rule = rule_from(Written(random, day_or), zone)
@@ -240,7 +240,7 @@ def test_slots_follow_one_another(moment: datetime, zone: str, random: Random, d
 
 
 @given(st.randoms(use_true_random=False), st.booleans(), st.sampled_from(["UTC", "Europe/Paris"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_cronsim_agrees_where_clocks_do_not_change(random: Random, day_or: bool, zone: str) -> None:
     """BEAT-4: in Unix cron's own words, and in Celery's where the two say the same."""
     written = Written(random, day_or, plain=True)
