@@ -13,6 +13,7 @@ from djtasks.domain.messages import NewMessage
 from djtasks.domain.payloads import printable
 from djtasks.domain.schedules.catching_up import Policy, due
 from djtasks.models import Schedule, Slot
+from djtasks.models.schedules import NOTHING
 
 logger = logging.getLogger("djtasks.beat")
 RECENT = 20
@@ -31,21 +32,24 @@ class Turn:
     def plan(self) -> None:
         """Find the first slot that counts: what came before a change is not made up for (D6)."""
         schedule = self.schedule
-        # What was planned for another rule was changed by SQL, and nobody knows when.
+        if not schedule.enabled:
+            self._disable()
+            return
+        # What was planned for something else was changed by SQL, and nobody knows when.
         since = self.now if schedule.planned else from_row(schedule.since)
         try:
             first = first_slot(schedule, since)
         except Exception as error:
             self.give_up(error)
             return
-        schedule.planned = schedule.plan
+        schedule.planned, schedule.planned_start_at = schedule.plan, schedule.start_at
         schedule.error = ""
         self._move(first)
 
     def take(self) -> None:
         """Make the slots that are due, and find the next one."""
         schedule = self.schedule
-        if schedule.next_run_at is None or schedule.planned != schedule.plan:
+        if schedule.next_run_at is None or not schedule.is_planned:
             self.plan()
             return
         try:
@@ -62,9 +66,14 @@ class Turn:
         end_at = self.schedule.end_at and from_row(self.schedule.end_at)
         if end_at and next_at and next_at > end_at:
             next_at = None
-        self.schedule.next_run_at = next_at and for_row(next_at)
         if next_at is None:
-            self.schedule.enabled = False
+            self._disable()
+        else:
+            self.schedule.next_run_at = for_row(next_at)
+
+    def _disable(self) -> None:
+        schedule = self.schedule
+        schedule.enabled, schedule.planned, schedule.next_run_at = False, NOTHING, None
 
     def make(self) -> None:
         """Make the messages of those slots that are to have one."""
@@ -89,7 +98,7 @@ class Turn:
         schedule.recent = [*schedule.recent, *(message.id for message in self.messages)][-RECENT:]
         schedule.error = ""
         if schedule.one_off:
-            schedule.enabled, schedule.next_run_at = False, None
+            self._disable()
 
     def log(self) -> None:
         """Say what was made."""
@@ -110,7 +119,7 @@ class Turn:
     def give_up(self, error: BaseException) -> None:
         """Switch off a schedule of which nobody can say when it is due (D5, D10)."""
         self.fail(error)
-        self.schedule.enabled, self.schedule.next_run_at = False, None
+        self._disable()
         logger.error("the schedule %r is disabled: when it is due cannot be told", self.schedule.name)
 
 

@@ -17,7 +17,7 @@ def upcoming(schedule: Schedule, now: datetime, count: int) -> list[datetime]:
 
 
 def _slots(schedule: Schedule, now: datetime) -> Iterator[datetime]:
-    if schedule.next_run_at and schedule.planned == schedule.plan:
+    if schedule.next_run_at and schedule.is_planned:
         slot: datetime | None = from_row(schedule.next_run_at)
     else:
         slot = first_slot(schedule, from_row(schedule.since) if schedule.enabled else now)

@@ -60,6 +60,7 @@ class Migration(migrations.Migration):
                 ('source', models.CharField(blank=True, db_default='', default='', editable=False, max_length=8, verbose_name='declared in')),
                 ('lazy', models.BooleanField(db_default=False, default=False, editable=False, verbose_name='arguments are made when sent')),
                 ('planned', models.CharField(db_default='', default='', editable=False, max_length=360)),
+                ('planned_start_at', models.DateTimeField(editable=False, null=True)),
                 ('since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='slots count from')),
                 ('next_run_at', models.DateTimeField(editable=False, null=True, verbose_name='next run')),
                 ('last_run_at', models.DateTimeField(editable=False, null=True, verbose_name='last run')),

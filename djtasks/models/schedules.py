@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Case, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Concat, Now
 from django.utils.translation import gettext_lazy as _
 
@@ -34,8 +34,13 @@ else:
 RULE_FIELDS = frozenset({"kind", "expression", "timezone", "fold", "start_at", "enabled"})
 
 # What beats write, under the lock of the row, and nobody else.
-PROGRESS_FIELDS = frozenset({"planned", "since", "next_run_at", "last_run_at", "runs", "recent", "error", "failed_at"})
+PROGRESS_FIELDS = frozenset(
+    {"planned", "planned_start_at", "since", "next_run_at", "last_run_at", "runs", "recent", "error", "failed_at"}
+)
 PLAN_AGAIN: dict[str, Any] = {"planned": "", "since": Now(), "next_run_at": None}
+
+# What beats have planned for a schedule that is disabled: whoever enables it, and however, it begins anew.
+NOTHING = "nothing"
 
 
 def choices(words: Iterable[str]) -> list[tuple[str, str]]:
@@ -56,10 +61,15 @@ class ScheduleQuerySet(QuerySet):
     update.alters_data = True  # type: ignore[attr-defined]
 
     def unplanned(self) -> Self:
-        """Those whose next slot follows from another rule than theirs, whoever has changed it, and how."""
+        """Those whose next slot follows from something else than is in their row, whoever has changed it, and how."""
         zone = Case(When(timezone="", then=Value(default_timezone())), default="timezone")
         rule = Concat("kind", Value("|"), "expression", Value("|"), zone, Value("|"), "fold")
-        return self.filter(enabled=True).exclude(planned=rule)
+        start = F("planned_start_at")
+        another_start = Q(start_at__lt=start) | Q(start_at__gt=start)
+        another_start |= Q(start_at__isnull=True) ^ Q(planned_start_at__isnull=True)
+        return self.filter(
+            Q(enabled=True) & (~Q(planned=rule) | another_start) | Q(enabled=False) & ~Q(planned=NOTHING)
+        )
 
 
 class Schedule(models.Model):
@@ -108,6 +118,7 @@ class Schedule(models.Model):
     lazy = models.BooleanField(_("arguments are made when sent"), default=False, db_default=False, editable=False)
 
     planned = models.CharField(max_length=360, default="", db_default="", editable=False)
+    planned_start_at = models.DateTimeField(null=True, editable=False)
     since = models.DateTimeField(_("slots count from"), db_default=Now(), editable=False)
     next_run_at = models.DateTimeField(_("next run"), null=True, editable=False)
     last_run_at = models.DateTimeField(_("last run"), null=True, editable=False)
@@ -121,9 +132,7 @@ class Schedule(models.Model):
     class Meta:
         verbose_name = _("schedule")
         verbose_name_plural = _("schedules")
-        indexes = (
-            models.Index(fields=["next_run_at"], name="djtasks_schedule_next", condition=models.Q(enabled=True)),
-        )
+        indexes = (models.Index(fields=["next_run_at"], name="djtasks_schedule_next", condition=Q(enabled=True)),)
 
     def __str__(self) -> str:
         return self.name
@@ -159,6 +168,11 @@ class Schedule(models.Model):
     def plan(self) -> str:
         """What the next slot follows from, as ``ScheduleQuerySet.unplanned`` compares it."""
         return "|".join((self.kind, self.expression, self.timezone or default_timezone(), self.fold))
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether its next slot follows from what is in its row."""
+        return self.enabled and (self.planned, self.planned_start_at) == (self.plan, self.start_at)
 
     def set_rule(self, rule: Rule) -> None:
         """Take over a rule that was written in Python."""

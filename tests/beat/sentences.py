@@ -50,7 +50,7 @@ def let_come_due(*names: str, ago: float = 5.0) -> None:
 def due(vendor: Vendor, name: str = "hourly", *, ago: float = 5.0, **given: Any) -> Schedule:
     """Make a schedule that is due, and has not been looked at since."""
     hourly(name, **given)
-    Schedule.objects.filter(name=name).update(planned=row(name).plan)
+    change_by_sql(name, planned=row(name).plan, planned_start_at=row(name).start_at)
     let_come_due(name, ago=ago)
     return row(name)
 

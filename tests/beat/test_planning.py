@@ -78,6 +78,41 @@ def test_change_by_sql_counts_too(vendor: Vendor) -> None:
     assert close(row().next_run_at, now() + 2 * HOUR)
 
 
+def test_start_that_was_changed_by_sql_counts_too(vendor: Vendor) -> None:
+    """D9."""
+    start = due(vendor, start_at=utc(2020, 1, 1)).start_at
+    for other in (utc(2100, 1, 1), start, None):
+        change_by_sql("hourly", start_at=other, next_run_at=now() - HOUR)
+        assert tick(vendor) == 0
+        assert row().next_run_at == other or close(row().next_run_at, now() + HOUR / 2, within=1801)
+    assert tick(vendor) == 0
+
+
+def test_schedule_that_was_enabled_by_sql_makes_nothing_up(vendor: Vendor) -> None:
+    """D6: what a beat has seen disabled begins anew."""
+    due(vendor)
+    change_by_sql("hourly", enabled=False)
+    assert tick(vendor) == 0
+    assert row().next_run_at is None
+    change_by_sql("hourly", enabled=True)
+    assert tick(vendor) == 0
+    assert close(row().next_run_at, now() + HOUR)
+
+
+def test_schedule_that_has_ended_begins_anew_when_it_is_enabled_by_sql(vendor: Vendor) -> None:
+    due(vendor, one_off=True)
+    assert tick(vendor) == 1
+    change_by_sql("hourly", enabled=True)
+    assert tick(vendor) == 0
+    assert close(row().next_run_at, now() + HOUR)
+
+
+def test_disabled_schedules_are_looked_at_once(vendor: Vendor) -> None:
+    hourly(enabled=False)
+    assert tick(vendor) == 0
+    assert not Schedule.objects.unplanned().exists()
+
+
 def test_schedule_that_was_made_by_sql_begins_now(vendor: Vendor) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
