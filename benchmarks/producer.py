@@ -107,10 +107,15 @@ def beat_of_djtasks(count: int) -> float:
     from djtasks.broker.vendors import private_vendor
     from djtasks.models import Schedule
 
-    rule = {"kind": "crontab", "expression": "0 3 * * *", "planned": "crontab|0 3 * * *|UTC|first"}
-    task = {"task": "benchmarks.tasks.add", "args": [1, 2], "timezone": "UTC"}
+    facts = {"task": "benchmarks.tasks.add", "args": [1, 2], "kind": "crontab", "timezone": "UTC"}
+    rows = [
+        Schedule(name=f"schedule {number}", expression=f"{number % 60} {number // 60 % 24} 1 1 *", **facts)
+        for number in range(count)
+    ]
+    for row in rows:
+        row.planned = row.plan
     Schedule.objects.all().delete()
-    Schedule.objects.bulk_create(Schedule(name=f"schedule {number}", **task, **rule) for number in range(count))
+    Schedule.objects.bulk_create(rows)
     Schedule.objects.update(next_run_at=Now() - timedelta(seconds=1))
     vendor, sent = private_vendor(), []
     seconds = timed(lambda: sent.append(tick(vendor)))
@@ -135,7 +140,7 @@ def beat_of_celery(count: int) -> float:
             long_ago = datetime(2020, 1, 1, tzinfo=UTC)
             for number in range(count):
                 facts = {"name": f"schedule {number}", "task": add.name, "args": (1, 2), "last_run_at": long_ago}
-                self.add(schedule=crontab(minute=0, hour=3, app=app), app=app, **facts)
+                self.add(schedule=crontab(number % 60, number // 60 % 24, "*", 1, 1, app=app), **facts)
 
     scheduler = InMemory(app, lazy=False)
 
