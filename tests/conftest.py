@@ -9,7 +9,10 @@ import pytest
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
+from tests.emptying import empty_swiftly
 from tests.servers import PostgresServer
+
+empty_swiftly()
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
