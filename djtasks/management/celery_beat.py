@@ -25,7 +25,7 @@ NOT_NEEDED = "celery.backend_cleanup"
 
 
 @dataclass
-class Outcome:
+class Tally:
     """What became of each periodic task, by its name."""
 
     made: list[str] = field(default_factory=list)
@@ -47,10 +47,10 @@ def imported(alias: str | None, *, dry: bool, update: bool, disabled: bool) -> R
     with transaction.atomic(using=settings.DATABASE):
         # Before anything is read, and none has this name: on SQLite a transaction that has read cannot always write.
         _schedules().filter(name="").update(runs=0)
-        outcome = Import(tables, update, disabled).run()
+        tally = Import(tables, update, disabled).run()
         if dry:
             transaction.set_rollback(True, using=settings.DATABASE)
-    return _report(outcome, dry)
+    return _report(tally, dry)
 
 
 class Import:
@@ -60,9 +60,9 @@ class Import:
         self._tables, self._update, self._disabled = tables, update, disabled
         self._declared = {name: source for name, (_, source) in scheduled.declared().items()}
         self._now = from_row(shared_vendor().now())
-        self._outcome = Outcome()
+        self._tally = Tally()
 
-    def run(self) -> Outcome:
+    def run(self) -> Tally:
         """Carry over one after the other."""
         for row in self._tables.tasks:
             name = str(row["name"])
@@ -73,19 +73,19 @@ class Import:
                 # A database that does not answer says nothing of the row.
                 if isinstance(error, Error) and not isinstance(error, (DataError, IntegrityError)):
                     raise
-                self._outcome.refused[name] = str(error).strip().removeprefix(f"schedule {name!r}: ")
-        return self._outcome
+                self._tally.refused[name] = str(error).strip().removeprefix(f"schedule {name!r}: ")
+        return self._tally
 
     def _look_at(self, name: str, row: Row) -> None:
         if row["task"] == NOT_NEEDED:
-            self._outcome.not_needed.append(name)
+            self._tally.not_needed.append(name)
             return
         known = _schedules().select_for_update().filter(name=name).first()
         if source := self._declared.get(name) or (known and known.source):
-            self._outcome.kept.append(name)
-            self._outcome.note(name, f"it is declared in {'the settings' if source == 'settings' else source}")
+            self._tally.kept.append(name)
+            self._tally.note(name, f"it is declared in {'the settings' if source == 'settings' else source}")
         elif known and not self._update:
-            self._outcome.kept.append(name)
+            self._tally.kept.append(name)
         else:
             self._carry_over(name, row, known)
 
@@ -104,8 +104,8 @@ class Import:
             notes.append(f"the task {schedule.task!r} is not registered here: it will fail until it is")
         schedule.save(using=settings.DATABASE)
         self._go_on(schedule, task, following)
-        (self._outcome.changed if known else self._outcome.made).append(name)
-        self._outcome.note(name, *notes)
+        (self._tally.changed if known else self._tally.made).append(name)
+        self._tally.note(name, *notes)
 
     def _following(self, schedule: Schedule, task: PeriodicTask) -> datetime | None:
         """Return its next slot, which lies in the future: intervals go on from the last run, here or there."""
@@ -147,27 +147,27 @@ def _checked(name: str) -> str:
     return name
 
 
-def _report(outcome: Outcome, dry: bool) -> Report:
-    refused = len(outcome.refused)
+def _report(tally: Tally, dry: bool) -> Report:
+    refused = len(tally.refused)
     trouble = f"{refused} of the periodic tasks {'would' if dry else 'could'} not be carried over" if refused else ""
-    return Report({**asdict(outcome), "dry_run": dry}, "\n".join(_lines(outcome, dry)), trouble)
+    return Report({**asdict(tally), "dry_run": dry}, "\n".join(_lines(tally, dry)), trouble)
 
 
-def _lines(outcome: Outcome, dry: bool) -> Iterator[str]:
+def _lines(tally: Tally, dry: bool) -> Iterator[str]:
     would = "would be " if dry else ""
     became: Mapping[str, list[str]] = {
-        f"{would}made": outcome.made,
-        f"{would}changed": outcome.changed,
-        "left as it is": outcome.kept,
-        "not needed: workers delete results whose time is over": outcome.not_needed,
+        f"{would}made": tally.made,
+        f"{would}changed": tally.changed,
+        "left as it is": tally.kept,
+        "not needed: workers delete results whose time is over": tally.not_needed,
     }
     for word, names in became.items():
         for name in names:
             yield f"{cell(name)}: {word}"
-            yield from (f"  {note}" for note in outcome.notes.get(name, ()))
-    for name, reason in outcome.refused.items():
+            yield from (f"  {note}" for note in tally.notes.get(name, ()))
+    for name, reason in tally.refused.items():
         yield f"{cell(name)}: NOT carried over: {reason}"
     yield (
-        f"{len(outcome.made)} {would}made, {len(outcome.changed)} {would}changed, "
-        f"{len(outcome.kept)} left as they are, {len(outcome.refused)} not carried over"
+        f"{len(tally.made)} {would}made, {len(tally.changed)} {would}changed, "
+        f"{len(tally.kept)} left as they are, {len(tally.refused)} not carried over"
     )

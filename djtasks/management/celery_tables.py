@@ -95,9 +95,8 @@ def read(alias: str) -> Tables:
     tasks = _rows(alias, TASKS)
     if tasks is None:
         raise ValueError(f"the database {alias!r} has no table {PREFIX}{TASKS}: name another with --database")
-    return Tables(
-        tasks, {column: {row["id"]: row for row in _rows(alias, table) or ()} for column, table in RULES.items()}
-    )
+    rules = {column: {row["id"]: row for row in _rows(alias, table) or ()} for column, table in RULES.items()}
+    return Tables(tasks, rules)
 
 
 def understood(row: Row, rules: Mapping[str, Mapping[int, Row]]) -> PeriodicTask:
@@ -236,7 +235,7 @@ def _interval(found: Row) -> Rule:
 
 
 def _zone(found: Row, notes: list[str]) -> str:
-    """Return the zone of a crontab; before version 1.2, and where it was told to, it went by Celery's."""
+    """Return the zone of a crontab; before version 1.2, and where a setting said so, it went by Celery's."""
     if found.get("timezone") and getattr(django_settings, "DJANGO_CELERY_BEAT_TZ_AWARE", True):
         return str(found["timezone"])
     zone = settings.TIMEZONE or "UTC"

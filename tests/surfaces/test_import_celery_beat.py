@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +17,13 @@ from django.db import connection, models
 
 from djtasks.beat.tick import tick
 from djtasks.broker.vendors import private_vendor
+from djtasks.management.celery_tables import COLUMNS, TASKS
 from djtasks.models import Message, Schedule
 from tests.beat.sentences import HOUR, close, hourly, now, row
 from tests.surfaces.conftest import Run, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
+GUIDE = Path(__file__).parents[2] / "docs" / "coming-from-celery.md"
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
@@ -530,3 +534,12 @@ def test_without_its_tables_it_says_where_they_might_be(run: Run) -> None:
     status, _, err = run("import_celery_beat", "--database=nowhere")
     assert status == 1 and "there is no database 'nowhere'" in err
     assert not Schedule.objects.exists()
+
+
+def test_guide_says_of_every_column_what_becomes_of_it() -> None:
+    section = GUIDE.read_text().partition("**From django-celery-beat:**")[2].partition("\n## ")[0]
+    cells = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    told = [name for there, _ in cells for name in re.findall(r"`(\w+)`", there)]
+    assert sorted(told) == sorted(column.removesuffix("_id") for column in COLUMNS[TASKS])
+    here = {name for _, text in cells for name in re.findall(r"`([a-z_]+)`", text.partition(";")[0])}
+    assert here <= {field.name for field in Schedule._meta.get_fields()}
