@@ -73,7 +73,8 @@ class Import:
                 # A database that does not answer says nothing of the row.
                 if isinstance(error, Error) and not isinstance(error, (DataError, IntegrityError)):
                     raise
-                self._tally.refused[name] = str(error).strip().removeprefix(f"schedule {name!r}: ")
+                reason = " ".join(str(error).split())
+                self._tally.refused[name] = reason.removeprefix(f"schedule {name!r}: ")
         return self._tally
 
     def _look_at(self, name: str, row: Row) -> None:
@@ -127,7 +128,7 @@ class Import:
         if latest is None or (task.last_run_at and task.last_run_at > latest):
             progress |= {"runs": task.runs, "last_run_at": task.last_run_at and for_row(task.last_run_at)}
         if schedule.enabled and following and not schedule.planned:
-            progress |= {"planned": schedule.plan, "next_run_at": for_row(following)}
+            progress |= {"planned": schedule.plan, "next_run_at": for_row(following), "error": ""}
         if progress:
             _schedules().filter(pk=schedule.pk).update(**progress)
 

@@ -19,7 +19,7 @@ from djtasks.beat.tick import tick
 from djtasks.broker.vendors import private_vendor
 from djtasks.management.celery_tables import COLUMNS, TASKS
 from djtasks.models import Message, Schedule
-from tests.beat.sentences import HOUR, close, hourly, now, row
+from tests.beat.sentences import HOUR, change_by_sql, close, hourly, now, row
 from tests.surfaces.conftest import Run, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -463,6 +463,17 @@ def test_update_changes_what_is_said_there_and_nothing_else(run: Run, tables: Ta
     found = row("sums")
     assert (found.expression, found.args, found.queue) == ("2h", [1, 2], "sums")
     assert (found.missed, found.overlap, found.jitter, found.options) == ("skip", "one", 5.0, {"countdown": 1})
+
+
+@NEWEST
+def test_update_mends_what_was_broken(run: Run, tables: Tables) -> None:
+    """D10."""
+    hourly("sums")
+    change_by_sql("sums", expression="whenever")
+    assert beat_once() == 0 and row("sums").error and not row("sums").enabled
+    tables.daily("sums", last_run_at=now() - HOUR)
+    told(run, "import_celery_beat", "--update")
+    assert (row("sums").error, row("sums").enabled) == ("", True)
 
 
 @NEWEST
