@@ -20,7 +20,6 @@ from django.utils import timezone
 from djtasks.beat.moments import from_row
 from djtasks.conf import settings
 from djtasks.domain.identifiers import HIGHEST_PRIORITY
-from djtasks.domain.options import check_headers
 from djtasks.domain.schedules.crontabs import crontab
 from djtasks.domain.schedules.intervals import schedule as interval
 from djtasks.domain.schedules.moments import clocked
@@ -120,7 +119,6 @@ def understood(row: Row, rules: Mapping[str, Mapping[int, Row]]) -> PeriodicTask
         "one_off": bool(row.get("one_off")),
         "description": row.get("description") or "",
     }
-    check_headers(columns["headers"])
     # One that never ran there waits a whole interval from when it was made, or changed.
     anchor = last_run_at or (None if start_at else _moment_of(row, "date_changed"))
     return PeriodicTask(
