@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -379,6 +380,14 @@ def test_what_cannot_be_carried_over_is_reported_and_harms_no_other(run: Run, ta
     reasons = refused(run)
     assert {name: reason.startswith(said[name]) for name, reason in reasons.items()} == dict.fromkeys(said, True)
     assert list(rules()) == ["sound"]
+
+
+@NEWEST
+def test_sun_that_nobody_can_reckon_is_reported(run: Run, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BEAT-6."""
+    monkeypatch.setitem(sys.modules, "astral", None)
+    tables.periodic("sunset", tables.solar(event="sunset", latitude="48.8", longitude="2.3"))
+    assert refused(run) == {"sunset": "solar schedules need astral: pip install djtasks[solar]"}
 
 
 @NEWEST
