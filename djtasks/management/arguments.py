@@ -124,6 +124,7 @@ def of_import(parser: ArgumentParser) -> None:
     parser.add_argument("--database", metavar="ALIAS", help="where they are (default: where the queue is)")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     parser.add_argument("--update", action="store_true", help="change schedules that are there already")
+    parser.add_argument("--disabled", action="store_true", help="disable all that are made or changed")
     _add_json(parser)
 
 

@@ -2,197 +2,173 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
-from django.apps.registry import Apps
-from django.db import connections, models, transaction
+from django.db import DataError, Error, IntegrityError, transaction
+from django.db.models import QuerySet
 
 from djtasks.beat.moments import for_row, from_row
+from djtasks.beat.turn import first_slot
+from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
-from djtasks.domain.schedules.crontabs import crontab
-from djtasks.domain.schedules.intervals import schedule as interval
-from djtasks.domain.schedules.moments import clocked
-from djtasks.domain.schedules.rules import Rule
-from djtasks.domain.schedules.sun import solar
-from djtasks.management.report import Report
+from djtasks.domain.schedules.rules import INTERVAL
+from djtasks.management.celery_tables import PeriodicTask, Row, Tables, read, understood
+from djtasks.management.report import Report, cell
 from djtasks.models import Schedule
-from djtasks.tasks import registry
+from djtasks.tasks import registry, scheduled
 
-PREFIX = "django_celery_beat_"
 # Results are purged by workers here.
 NOT_NEEDED = "celery.backend_cleanup"
 
-_text, _number, _moment, _flag = models.TextField, models.BigIntegerField, models.DateTimeField, models.BooleanField
-_TABLES: dict[str, dict[str, type[models.Field[Any, Any]]]] = {
-    "crontabschedule": dict.fromkeys(
-        ("minute", "hour", "day_of_week", "day_of_month", "month_of_year", "timezone"), _text
-    ),
-    "intervalschedule": {"every": _number, "period": _text},
-    "solarschedule": {"event": _text, "latitude": models.FloatField, "longitude": models.FloatField},
-    "clockedschedule": {"clocked_time": _moment},
-    "periodictask": {
-        **dict.fromkeys(("name", "task", "args", "kwargs", "headers", "queue", "description"), _text),
-        **dict.fromkeys(("exchange", "routing_key"), _text),
-        **dict.fromkeys(("crontab_id", "interval_id", "solar_id", "clocked_id"), _number),
-        **dict.fromkeys(("priority", "expire_seconds", "total_run_count"), _number),
-        **dict.fromkeys(("expires", "start_time", "last_run_at"), _moment),
-        **dict.fromkeys(("enabled", "one_off"), _flag),
-    },
-}
-_RULES = {"crontab_id": "crontabschedule", "interval_id": "intervalschedule", "solar_id": "solarschedule"}
-_RULES["clocked_id"] = "clockedschedule"
-
-Row = Mapping[str, Any]
-
 
 @dataclass
-class Import:
-    """What became of each of its periodic tasks."""
+class Tally:
+    """What became of each periodic task, by its name."""
 
     made: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    not_needed: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def note(self, name: str, text: str) -> None:
-        """Say what was not carried over of one that was."""
-        self.notes.setdefault(name, []).append(text)
+    def note(self, name: str, *texts: str) -> None:
+        """Say what people should know of one that was not refused."""
+        if texts:
+            self.notes.setdefault(name, []).extend(texts)
 
 
-def imported(alias: str | None, *, dry: bool, update: bool) -> Report:
+def imported(alias: str | None, *, dry: bool, update: bool, disabled: bool) -> Report:
     """Make schedules of all periodic tasks that are there; one that cannot be carried over harms no other."""
-    alias = alias or settings.DATABASE
-    if alias not in connections:
-        raise ValueError(f"there is no database {alias!r}: write one of {', '.join(connections)}")
-    tables = {name: _rows(alias, name) for name in _TABLES}
-    rules = {column: {row["id"]: row for row in tables[table]} for column, table in _RULES.items()}
-    done = Import()
+    tables = read(alias or settings.DATABASE)
     with transaction.atomic(using=settings.DATABASE):
-        for row in tables["periodictask"]:
+        # Before anything is read, and none has this name: on SQLite a transaction that has read cannot always write.
+        _schedules().filter(name="").update(runs=0)
+        tally = Import(tables, update, disabled).run()
+        if dry:
+            transaction.set_rollback(True, using=settings.DATABASE)
+    return _report(tally, dry)
+
+
+class Import:
+    """One import: what it was told, the moment from which slots count, and what has become of what."""
+
+    def __init__(self, tables: Tables, update: bool, disabled: bool) -> None:
+        self._tables, self._update, self._disabled = tables, update, disabled
+        self._declared = {name: source for name, (_, source) in scheduled.declared().items()}
+        self._now = from_row(shared_vendor().now())
+        self._tally = Tally()
+
+    def run(self) -> Tally:
+        """Carry over one after the other."""
+        for row in self._tables.tasks:
             name = str(row["name"])
             try:
                 with transaction.atomic(using=settings.DATABASE):
-                    _carry_over(row, rules, done, update)
-            except (TypeError, ValueError) as error:
-                done.refused[name] = str(error)
-        if dry:
-            transaction.set_rollback(True, using=settings.DATABASE)
-    return _report(done, dry)
+                    self._look_at(name, row)
+            except Exception as error:
+                # A database that does not answer says nothing of the row.
+                if isinstance(error, Error) and not isinstance(error, (DataError, IntegrityError)):
+                    raise
+                reason = " ".join(str(error).split())
+                self._tally.refused[name] = reason.removeprefix(f"schedule {name!r}: ")
+        return self._tally
+
+    def _look_at(self, name: str, row: Row) -> None:
+        if row["task"] == NOT_NEEDED:
+            self._tally.not_needed.append(name)
+            return
+        known = _schedules().select_for_update().filter(name=name).first()
+        if source := self._declared.get(name) or (known and known.source):
+            self._tally.kept.append(name)
+            self._tally.note(name, f"it is declared in {'the settings' if source == 'settings' else source}")
+        elif known and not self._update:
+            self._tally.kept.append(name)
+        else:
+            self._carry_over(name, row, known)
+
+    def _carry_over(self, name: str, row: Row, known: Schedule | None) -> None:
+        task = understood(row, self._tables.rules)
+        schedule = known or Schedule(name=_checked(name))
+        schedule.set_rule(task.rule)
+        for column, value in task.columns.items():
+            setattr(schedule, column, for_row(value) if isinstance(value, datetime) else value)
+        following, notes = self._following(schedule, task), list(task.notes)
+        schedule.enabled = task.enabled and not self._disabled
+        if schedule.enabled and following is None:
+            schedule.enabled = False
+            notes.append("disabled: it has no runs left")
+        if registry.find(schedule.task) is None:
+            notes.append(f"the task {schedule.task!r} is not registered here: it will fail until it is")
+        schedule.save(using=settings.DATABASE)
+        self._go_on(schedule, task, following)
+        (self._tally.changed if known else self._tally.made).append(name)
+        self._tally.note(name, *notes)
+
+    def _following(self, schedule: Schedule, task: PeriodicTask) -> datetime | None:
+        """Return its next slot, which lies in the future: intervals go on from the last run, here or there."""
+        if schedule.one_off and (schedule.runs or task.runs):
+            return None
+        start_at = schedule.start_at and from_row(schedule.start_at)
+        anchor = max(filter(None, (task.anchor, _last_run(schedule))), default=None)
+        if task.rule.kind == INTERVAL and anchor and not (start_at and start_at > self._now):
+            slot = task.rule.next_after(self._now, min(anchor, self._now))
+        else:
+            slot = first_slot(schedule, self._now)
+        end_at = schedule.end_at and from_row(schedule.end_at)
+        return None if slot and end_at and slot > end_at else slot
+
+    def _go_on(self, schedule: Schedule, task: PeriodicTask, following: datetime | None) -> None:
+        """Write what beats write; one that is planned already, and as it was, keeps its next run."""
+        progress: dict[str, Any] = {}
+        latest = _last_run(schedule)
+        if latest is None or (task.last_run_at and task.last_run_at > latest):
+            progress |= {"runs": task.runs, "last_run_at": task.last_run_at and for_row(task.last_run_at)}
+        if schedule.enabled and following and not schedule.planned:
+            progress |= {"planned": schedule.plan, "next_run_at": for_row(following), "error": ""}
+        if progress:
+            _schedules().filter(pk=schedule.pk).update(**progress)
 
 
-def _rows(alias: str, name: str) -> list[Row]:
-    """Read a table, as far as its version has the columns."""
-    connection, table = connections[alias], PREFIX + name
-    with connection.cursor() as cursor:
-        if table not in connection.introspection.table_names(cursor):
-            raise ValueError(f"the database {alias!r} has no table {table}: name another with --database")
-        there = {column.name for column in connection.introspection.get_table_description(cursor, table)}
-    columns = {column: kind(null=True) for column, kind in _TABLES[name].items() if column in there}
-    meta = type("Meta", (), {"apps": Apps(), "app_label": "djtasks", "db_table": table, "managed": False})
-    model: Any = type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **columns})
-    return list(model._base_manager.using(alias).order_by("pk").values("id", *columns))
+def _schedules() -> QuerySet[Schedule]:
+    return Schedule.objects.using(settings.DATABASE)
 
 
-def _carry_over(row: Row, rules: Mapping[str, Mapping[int, Row]], done: Import, update: bool) -> None:
-    name = str(row["name"])
-    if row["task"] == NOT_NEEDED:
-        done.refused[name] = "not needed: workers delete results whose time is over"
-        return
-    known = Schedule.objects.using(settings.DATABASE).filter(name=name).first()
-    if known and (known.source or not update):
-        done.kept.append(name)
-        return
-    schedule = known or Schedule(name=name)
-    schedule.set_rule(_rule(row, rules))
-    for column, value in _columns(row).items():
-        setattr(schedule, column, value)
-    schedule.save(using=settings.DATABASE)
-    history = {"runs": row.get("total_run_count") or 0, "last_run_at": _kept(row.get("last_run_at"))}
-    Schedule.objects.using(settings.DATABASE).filter(pk=schedule.pk).update(**history)
-    (done.changed if known else done.made).append(name)
-    for column in ("exchange", "routing_key"):
-        if row.get(column):
-            done.note(name, f"{column} {row[column]!r} is left out: a message names its queue")
-    if registry.find(row["task"]) is None:
-        done.note(name, f"the task {row['task']!r} is not registered here: it will fail until it is")
+def _last_run(schedule: Schedule) -> datetime | None:
+    return schedule.last_run_at and from_row(schedule.last_run_at)
 
 
-def _rule(row: Row, rules: Mapping[str, Mapping[int, Row]]) -> Rule:
-    named = {column: row[column] for column in _RULES if row.get(column) is not None}
-    if len(named) != 1:
-        raise ValueError(f"it has {len(named)} of interval, crontab, solar and clocked, and needs one")
-    ((column, key),) = named.items()
-    found = rules[column].get(key)
-    if found is None:
-        raise ValueError(f"its {column.removesuffix('_id')} {key} is not there")
-    match column:
-        case "interval_id":
-            return interval(timedelta(**{str(found["period"]): found["every"]}))
-        case "solar_id":
-            return solar(found["event"], float(found["latitude"]), float(found["longitude"]))
-        case "clocked_id":
-            return clocked(from_row(found["clocked_time"]))
-    fields = {name: found[name] for name in ("minute", "hour", "day_of_week", "day_of_month", "month_of_year")}
-    return crontab(**fields, tz=found.get("timezone") or "UTC")
+def _checked(name: str) -> str:
+    most = Schedule._meta.get_field("name").max_length or 0
+    if not 0 < len(name) <= most:
+        raise ValueError(f"a schedule's name is a text of up to {most} characters, and this has {len(name)}")
+    return name
 
 
-def _columns(row: Row) -> dict[str, Any]:
-    columns = {
-        "task": row["task"],
-        "args": _json(row, "args", list),
-        "kwargs": _json(row, "kwargs", dict),
-        "headers": _json(row, "headers", dict),
-        "queue": row.get("queue") or "",
-        "priority": row.get("priority"),
-        "lifetime": row.get("expire_seconds"),
-        "end_at": _kept(row.get("expires")),
-        "start_at": _kept(row.get("start_time")),
-        "one_off": bool(row.get("one_off")),
-        "enabled": bool(row["enabled"]),
-        "description": row.get("description") or "",
-    }
-    return columns
+def _report(tally: Tally, dry: bool) -> Report:
+    refused = len(tally.refused)
+    trouble = f"{refused} of the periodic tasks {'would' if dry else 'could'} not be carried over" if refused else ""
+    return Report({**asdict(tally), "dry_run": dry}, "\n".join(_lines(tally, dry)), trouble)
 
 
-def _json(row: Row, name: str, kind: type) -> Any:
-    text = row.get(name)
-    try:
-        value = json.loads(text) if text else kind()
-    except ValueError as error:
-        raise ValueError(f"its {name} are no JSON: {error}") from None
-    if not isinstance(value, kind):
-        raise TypeError(f"its {name} are no JSON {'list' if kind is list else 'object'}")
-    return value
-
-
-def _kept(moment: Any) -> Any:
-    return moment and for_row(from_row(moment))
-
-
-def _report(done: Import, dry: bool) -> Report:
-    data = {
-        "made": done.made,
-        "changed": done.changed,
-        "kept": done.kept,
-        "notes": done.notes,
-        "refused": done.refused,
-        "dry_run": dry,
-    }
-    return Report(data, "\n".join(_lines(done, dry)))
-
-
-def _lines(done: Import, dry: bool) -> Iterator[str]:
+def _lines(tally: Tally, dry: bool) -> Iterator[str]:
     would = "would be " if dry else ""
-    for names, word in ((done.made, f"{would}made"), (done.changed, f"{would}changed"), (done.kept, "left as it is")):
+    became: Mapping[str, list[str]] = {
+        f"{would}made": tally.made,
+        f"{would}changed": tally.changed,
+        "left as it is": tally.kept,
+        "not needed: workers delete results whose time is over": tally.not_needed,
+    }
+    for word, names in became.items():
         for name in names:
-            yield f"{name}: {word}"
-            yield from (f"  {note}" for note in done.notes.get(name, ()))
-    for name, reason in done.refused.items():
-        yield f"{name}: NOT carried over: {reason}"
-    counts = (len(done.made), len(done.changed), len(done.kept), len(done.refused))
-    yield "{} {}made, {} changed, {} left as they are, {} not carried over".format(counts[0], would, *counts[1:])
+            yield f"{cell(name)}: {word}"
+            yield from (f"  {note}" for note in tally.notes.get(name, ()))
+    for name, reason in tally.refused.items():
+        yield f"{cell(name)}: NOT carried over: {reason}"
+    yield (
+        f"{len(tally.made)} {would}made, {len(tally.changed)} {would}changed, "
+        f"{len(tally.kept)} left as they are, {len(tally.refused)} not carried over"
+    )

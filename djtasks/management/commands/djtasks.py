@@ -61,7 +61,8 @@ class Command(BaseCommand):
             case "schedule":
                 return self._scheduled(options)
             case "import_celery_beat":
-                return celery_beat.imported(options["database"], dry=options["dry_run"], update=options["update"])
+                how = {name: options[name] for name in ("update", "disabled")}
+                return celery_beat.imported(options["database"], dry=options["dry_run"], **how)
             case _:
                 how = {name: options[name] for name in ("countdown", "expires", "queue", "priority")}
                 return messages.called(options["name"], options["positional"], options["keyword"], **how)
