@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models.functions import Now
-
 from djtasks.beat.moments import from_row
 from djtasks.broker.vendors import Vendor
 from djtasks.models import Beat, Schedule
+from djtasks.models.clock import Now
 
 VANISHED = timedelta(seconds=30)
 LATE = timedelta(seconds=15)

@@ -11,7 +11,6 @@ import time
 from datetime import timedelta
 
 from django.db import Error
-from django.db.models.functions import Now
 
 from djtasks import signals
 from djtasks.beat.declared import synchronise
@@ -23,6 +22,7 @@ from djtasks.conf import settings
 from djtasks.domain.payloads import printable
 from djtasks.models import Beat as BeatRow
 from djtasks.models import Slot
+from djtasks.models.clock import Now
 
 logger = logging.getLogger("djtasks.beat")
 SIGN_OF_LIFE_SECONDS = 5.0

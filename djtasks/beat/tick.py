@@ -12,7 +12,6 @@ from functools import partial
 
 from django.db import DatabaseError, OperationalError
 from django.db.models import F, Min, QuerySet
-from django.db.models.functions import Now
 
 from djtasks.beat.moments import from_row
 from djtasks.beat.overlap import restrain
@@ -21,6 +20,7 @@ from djtasks.broker.vendors import Vendor
 from djtasks.broker.vendors.schedules import move, note_slots
 from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Schedule, Slot
+from djtasks.models.clock import Now
 from djtasks.tasks.sending import insert
 
 logger = logging.getLogger("djtasks.beat")

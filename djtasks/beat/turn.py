@@ -59,7 +59,8 @@ class Turn:
             return
         end_at = schedule.end_at and from_row(schedule.end_at)
         slots = [slot for slot in found.slots if not end_at or slot <= end_at][-1 if schedule.one_off else 0 :]
-        self.slots = [Slot(schedule=schedule, due_at=for_row(slot)) for slot in slots]
+        made_at = for_row(self.now)
+        self.slots = [Slot(schedule=schedule, due_at=for_row(slot), made_at=made_at) for slot in slots]
         self._move(found.next_at)
 
     def _move(self, next_at: datetime | None) -> None:

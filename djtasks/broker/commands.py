@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from djtasks.broker.vendors import Vendor
 from djtasks.broker.vendors.base import CONTROL_CHANNEL
 from djtasks.models import Command
+from djtasks.models.clock import Now
 
 # A worker that comes back to life does not obey what was said long ago.
 STALE_SECONDS = 300

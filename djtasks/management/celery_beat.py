@@ -127,8 +127,9 @@ class Import:
         latest = _last_run(schedule)
         if latest is None or (task.last_run_at and task.last_run_at > latest):
             progress |= {"runs": task.runs, "last_run_at": task.last_run_at and for_row(task.last_run_at)}
-        if schedule.enabled and following and not schedule.planned:
-            progress |= {"planned": schedule.plan, "next_run_at": for_row(following), "error": ""}
+        if schedule.enabled and following and not schedule.is_planned:
+            progress |= {"planned": schedule.plan, "planned_start_at": schedule.start_at}
+            progress |= {"next_run_at": for_row(following), "error": ""}
         if progress:
             _schedules().filter(pk=schedule.pk).update(**progress)
 

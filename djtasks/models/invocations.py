@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from djtasks.domain import states
 from djtasks.domain.identifiers import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH, uuid7
+from djtasks.models.clock import Now
 from djtasks.models.fields import ErrorsField, PayloadField
 
 if TYPE_CHECKING:

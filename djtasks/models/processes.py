@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from djtasks.domain.identifiers import uuid7
+from djtasks.models.clock import Now
 from djtasks.models.fields import PayloadField
 
 

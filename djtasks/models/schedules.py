@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Concat, Now
+from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
 from djtasks.conf import settings
@@ -23,6 +23,7 @@ from djtasks.domain.identifiers import (
 from djtasks.domain.schedules import texts
 from djtasks.domain.schedules.catching_up import MISSED, OVERLAPS
 from djtasks.domain.schedules.rules import FOLDS, KINDS, Rule
+from djtasks.models.clock import Now
 from djtasks.models.fields import PayloadField
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import Error, connections
-from django.db.models.functions import Now
 
 from djtasks import signals
 from djtasks.broker.commands import purge_commands
@@ -25,6 +24,7 @@ from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.messages import Token
 from djtasks.models import Worker
+from djtasks.models.clock import Now
 from djtasks.worker.mailbox import Mailbox
 from djtasks.worker.notes import write_notes
 

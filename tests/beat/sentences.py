@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from djtasks.beat.tick import tick
 from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.models import Message, Schedule, Slot
+from djtasks.models.clock import Now
 
 HOUR = timedelta(hours=1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from djtasks import signals
 from djtasks.beat import running
 from djtasks.beat.running import Beat, embedded
-from djtasks.beat.tick import tick
+from djtasks.beat.tick import seconds_until_next, tick
 from djtasks.broker.vendors import Vendor
 from djtasks.models import Beat as BeatRow
 from djtasks.models import Slot
@@ -106,19 +106,22 @@ def test_many_slots_are_purged_in_batches(vendor: Vendor, monkeypatch: pytest.Mo
         assert Slot.objects.count() == left
 
 
-def test_moments_may_be_naive(vendor: Vendor, settings: Any) -> None:
-    """D11: without USE_TZ."""
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
+def test_moments_may_be_naive(vendor: Vendor, settings: Any, zone: str) -> None:
+    """D11: without USE_TZ, on either side of UTC."""
     settings.USE_TZ = False
-    settings.TIME_ZONE = "Asia/Kolkata"
-    made("nightly", kind="crontab", expression="30 2 * * *", timezone="UTC")
+    settings.TIME_ZONE = zone
+    made("nightly", kind="crontab", expression="30 2 * * *", timezone=zone)
     hourly()
     assert tick(vendor) == 0
-    # 02:30 in UTC is 08:00 in India.
-    assert (row("nightly").next_run_at.tzinfo, row("nightly").next_run_at.strftime("%H:%M")) == (None, "08:00")
+    assert (row("nightly").next_run_at.tzinfo, row("nightly").next_run_at.strftime("%H:%M")) == (None, "02:30")
+    assert abs(row().next_run_at - datetime.now() - HOUR) < timedelta(minutes=1)
+    assert 0 < (seconds_until_next(vendor) or 0) <= 3600
     let_come_due("hourly")
     assert (tick(vendor), tick(vendor)) == (1, 0)
     (slot,) = slots()
     assert slot.due_at.tzinfo is None and row().next_run_at - slot.due_at == HOUR
+    assert abs(slot.made_at - datetime.now()) < timedelta(minutes=1)
 
 
 def test_thread_of_a_beat_is_not_waited_for_for_ever(transactional_db: None) -> None:

@@ -13,7 +13,6 @@ from uuid import UUID
 from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
 from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
 from djtasks.domain.ends import End
@@ -22,6 +21,7 @@ from djtasks.domain.outcomes import Settlement
 from djtasks.domain.workflows import Edge
 from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Worker
+from djtasks.models.clock import Now
 
 MESSAGES_CHANNEL = "djtasks"
 RESULTS_CHANNEL = "djtasks_results"

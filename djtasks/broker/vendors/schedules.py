@@ -16,7 +16,7 @@ def _fields(model: type[Model], names: Iterable[str]) -> list[Field[Any, Any]]:
     return [field for field in model._meta.concrete_fields if field.name in names]
 
 
-_OF_SLOT = _fields(Slot, {"schedule", "due_at", "message", "passed_over"})
+_OF_SLOT = _fields(Slot, {"schedule", "due_at", "made_at", "message", "passed_over"})
 _NOTE_SLOT = f"""INSERT INTO djtasks_slot ({", ".join(field.attname for field in _OF_SLOT)})
 VALUES ({", ".join(["%s"] * len(_OF_SLOT))})"""
 
