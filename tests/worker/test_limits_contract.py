@@ -11,7 +11,7 @@ import pytest
 from djtasks.domain.outcomes import Failure, Success
 from djtasks.worker.pools import process
 from djtasks.worker.pools.base import Lost
-from tests.helpers import Diary, is_running, on_one_database, reservation
+from tests.helpers import Diary, is_running, on_one_database, reservation, wait_until
 from tests.tasks import (
     add,
     ahold,
@@ -87,10 +87,12 @@ def test_soft_limit_ends_a_call_that_blocks(bench: Bench, diary: Diary) -> None:
     """WORK-3: in a main thread it is a signal."""
     message = reservation(sleep, 60)
     bench.pool.submit([message])
-    if bench.pool.runs_here:
-        threading.Timer(0.3, bench.pool.interrupt, [message.token]).start()
-    else:
+
+    def when_running() -> None:
+        wait_until(lambda: message.token in bench.pool.begun())
         bench.pool.interrupt(message.token)
+
+    threading.Thread(target=when_running).start()
     bench.until(lambda: bench.has_ended(message))
     assert is_soft(bench.ends[message.token].outcome)
 
