@@ -14,6 +14,7 @@ from djtasks.conf import settings
 from djtasks.domain.schedules.entries import Entry
 from djtasks.exceptions import NotDeclared
 from djtasks.models import Schedule
+from djtasks.models.schedules import ENDED, RULE_FIELDS
 from djtasks.tasks import scheduled
 
 logger = logging.getLogger("djtasks.beat")
@@ -22,8 +23,8 @@ logger = logging.getLogger("djtasks.beat")
 def synchronise() -> None:
     """Make, change and delete rows so that they are as the code says; what people have made is left alone.
 
-    Whether a schedule is enabled is theirs to say once it is there. One that is as it was keeps its next run, so that
-    what was missed is made up for.
+    Whether a schedule is enabled is theirs to say once it is there; one that has ended begins anew with another rule.
+    One that is as it was keeps its next run, so that what was missed is made up for.
     """
     try:
         _synchronise()
@@ -76,6 +77,9 @@ def _bring(entry: Entry, source: str, row: Schedule | None) -> None:
     elif not row.source:
         logger.error("the schedule %r was made by hand, and is declared in code, too: rename one of them", entry.name)
     elif changed := [name for name, value in columns.items() if _kept(name, getattr(row, name)) != _kept(name, value)]:
+        if row.planned == ENDED and not RULE_FIELDS.isdisjoint(changed):
+            columns["enabled"] = entry.enabled
+            changed.append("enabled")
         for name in changed:
             setattr(row, name, columns[name])
         row.save(using=settings.DATABASE, update_fields=changed)

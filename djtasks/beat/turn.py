@@ -13,7 +13,7 @@ from djtasks.domain.messages import NewMessage
 from djtasks.domain.payloads import printable
 from djtasks.domain.schedules.catching_up import Policy, due
 from djtasks.models import Schedule, Slot
-from djtasks.models.schedules import NOTHING
+from djtasks.models.schedules import DISABLED, ENDED
 
 logger = logging.getLogger("djtasks.beat")
 RECENT = 20
@@ -33,7 +33,7 @@ class Turn:
         """Find the first slot that counts: what came before a change is not made up for (D6)."""
         schedule = self.schedule
         if not schedule.enabled:
-            self._disable()
+            self._disable(DISABLED)
             return
         # What was planned for something else was changed by SQL, and nobody knows when.
         since = self.now if schedule.planned else from_row(schedule.since)
@@ -68,13 +68,13 @@ class Turn:
         if end_at and next_at and next_at > end_at:
             next_at = None
         if next_at is None:
-            self._disable()
+            self._disable(ENDED)
         else:
             self.schedule.next_run_at = for_row(next_at)
 
-    def _disable(self) -> None:
+    def _disable(self, why: str) -> None:
         schedule = self.schedule
-        schedule.enabled, schedule.planned, schedule.next_run_at = False, NOTHING, None
+        schedule.enabled, schedule.planned, schedule.next_run_at = False, why, None
 
     def make(self) -> None:
         """Make the messages of those slots that are to have one."""
@@ -99,7 +99,7 @@ class Turn:
         schedule.recent = [*schedule.recent, *(message.id for message in self.messages)][-RECENT:]
         schedule.error = ""
         if schedule.one_off:
-            self._disable()
+            self._disable(ENDED)
 
     def log(self) -> None:
         """Say what was made."""
@@ -120,7 +120,7 @@ class Turn:
     def give_up(self, error: BaseException) -> None:
         """Switch off a schedule of which nobody can say when it is due (D5, D10)."""
         self.fail(error)
-        self._disable()
+        self._disable(ENDED)
         logger.error("the schedule %r is disabled: when it is due cannot be told", self.schedule.name)
 
 

@@ -40,8 +40,9 @@ PROGRESS_FIELDS = frozenset(
 )
 PLAN_AGAIN: dict[str, Any] = {"planned": "", "since": Now(), "next_run_at": None}
 
-# What beats have planned for a schedule that is disabled: whoever enables it, and however, it begins anew.
-NOTHING = "nothing"
+# What is planned for a schedule that somebody has disabled, and for one that a beat has, because no slot is left or its
+# rule cannot be read. Whoever enables it, and however, it begins anew.
+NOTHING = DISABLED, ENDED = ("disabled", "ended")
 
 
 def choices(words: Iterable[str]) -> list[tuple[str, str]]:
@@ -69,7 +70,7 @@ class ScheduleQuerySet(QuerySet):
         another_start = Q(start_at__lt=start) | Q(start_at__gt=start)
         another_start |= Q(start_at__isnull=True) ^ Q(planned_start_at__isnull=True)
         return self.filter(
-            Q(enabled=True) & (~Q(planned=rule) | another_start) | Q(enabled=False) & ~Q(planned=NOTHING)
+            Q(enabled=True) & (~Q(planned=rule) | another_start) | Q(enabled=False) & ~Q(planned__in=NOTHING)
         )
 
 

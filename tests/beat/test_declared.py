@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from djtasks import clocked, every
 from djtasks.beat.declared import synchronise
 from djtasks.beat.running import Beat
 from djtasks.beat.tick import tick
 from djtasks.broker.vendors import Vendor, private_vendor
 from djtasks.models import Message, Schedule
-from tests.beat.sentences import change_by_sql, let_come_due, made, row
+from tests.beat.sentences import HOUR, change_by_sql, close, let_come_due, made, now, row, utc
 
 SUM = {"task": "tests.tasks.add", "schedule": 3600, "args": (1, 2)}
 
@@ -74,6 +75,19 @@ def test_people_say_whether_it_is_enabled(transactional_db: None, settings: Any)
     Schedule.objects.update(enabled=True)
     declare(settings, sums={**SUM, "enabled": False, "args": (5, 6)})
     assert row("sums").enabled and row("sums").args == [5, 6]
+
+
+def test_what_has_ended_begins_anew_with_another_rule(vendor: Vendor, settings: Any) -> None:
+    """What a person has disabled stays disabled."""
+    over, still = clocked(utc(2001, 1, 1)), every(hours=2)
+    declare(settings, sums={**SUM, "schedule": over}, more=SUM)
+    Schedule.objects.filter(name="more").update(enabled=False)
+    assert tick(vendor) == 0 and not row("sums").enabled
+    declare(settings, sums={**SUM, "schedule": over, "args": (3, 4)}, more=SUM)
+    assert not row("sums").enabled
+    declare(settings, sums={**SUM, "schedule": still}, more={**SUM, "schedule": still})
+    assert (row("sums").enabled, row("more").enabled) == (True, False)
+    assert tick(vendor) == 0 and close(row("sums").next_run_at, now() + 2 * HOUR)
 
 
 def test_what_people_have_made_is_left_alone(
