@@ -72,5 +72,8 @@ if extras := env.json("DATABASE_EXTRAS", default={}):
     options = {**DATABASES["default"].get("OPTIONS", {}), **extras.pop("OPTIONS", {})}
     DATABASES["default"] |= {**extras, "OPTIONS": options}
 
+# Django's own tasks, which these settings' Django or the backport may have.
+TASKS = {"default": {"BACKEND": "djtasks.backend.DjtasksBackend", "QUEUES": []}}
+
 # Tests give worker processes their settings through the environment.
 DJTASKS = env.json("DJTASKS", default={})
