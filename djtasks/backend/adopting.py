@@ -24,6 +24,10 @@ class Adopted(Task):
 
     declared: Any = None
 
+    def stands_for(self, declared: object) -> bool:
+        """Say whether this was made of the same function."""
+        return getattr(declared, "func", None) is self.declared.func
+
     def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         telling.started(self)
 
@@ -42,7 +46,7 @@ def adopt(task: Any) -> Task:
         return task.func
     name = declaring.name_of(task)
     known = registry.find(name)
-    if isinstance(known, Adopted) and known.declared.func is task.func:
+    if isinstance(known, Adopted) and known.stands_for(task):
         return known
     body = body_of(task.func, task.takes_context)
     own = {"queue": task.queue_name, "priority": int(task.priority), **_options_of(task)}
