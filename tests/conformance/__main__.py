@@ -47,14 +47,15 @@ def main(database: str) -> int:
             "DJANGO_ALLOW_ASYNC_UNSAFE": "1",
             "PYTHONPATH": os.pathsep.join([str(place / "tests"), str(ROOT)]),
         }
-        command = [sys.executable, "-m", "django", "test", "tasks", "--noinput"]
+        # Threads of coroutines hold connections to the database to the last, so that it could not be dropped.
+        command = [sys.executable, "-m", "django", "test", "tasks", "--noinput", "--keepdb"]
         return subprocess.run(command, env=environment, cwd=place).returncode
 
 
 def download(place: Path) -> Path:
     """Fetch Django's source distribution; return the directory of the tests in it."""
-    wanted = ["--quiet", "--no-deps", "--no-binary=django", f"--dest={place}", f"Django~={VERSION}"]
-    subprocess.run([sys.executable, "-m", "pip", "download", *wanted], check=True)
+    wanted = ["--no-deps", "--no-binary=django", "--ignore-requires-python", f"--dest={place}", f"Django~={VERSION}"]
+    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", *wanted], check=True)
     (archive,) = place.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         members = [each for each in tar.getmembers() if "/tests/tasks/" in each.name]
