@@ -13,7 +13,9 @@ from asgiref.sync import sync_to_async
 from djtasks.backend import declaring, options, results, telling
 from djtasks.compat import Task as DjangosTask
 from djtasks.compat import TaskContext, TaskResultStatus, normalize_json, task_backends
+from djtasks.domain.outcomes import Failure, Success
 from djtasks.tasks import registry
+from djtasks.tasks.attempt import Attempt
 from djtasks.tasks.context import Request, current_run
 from djtasks.tasks.declare import shared_task
 from djtasks.tasks.task import Task
@@ -29,15 +31,28 @@ class Adopted(Task):
         return getattr(declared, "func", None) is self.declared.func
 
     def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        telling.started(self)
+        telling.started(self, self.request)
 
     def on_success(self, retval: Any, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        telling.succeeded(self, retval)
+        telling.succeeded(self, self.request, retval)
 
     def on_failure(
         self, exc: BaseException, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], einfo: str
     ) -> None:
-        telling.failed(self, exc, einfo)
+        telling.failed(self, self.request, exc, einfo)
+
+    def has_hooks_after(self) -> bool:
+        return telling.is_end_awaited()
+
+    def before_recorded(self, request: Request, attempt: Attempt) -> None:
+        """Let Django's own log have its line at once where nobody else waits for it: to wait costs a round trip."""
+        if telling.is_end_awaited():
+            return
+        match attempt.outcome:
+            case Success():
+                telling.succeeded(self, request, attempt.value)
+            case Failure() if attempt.error is not None:
+                telling.failed(self, request, attempt.error, attempt.traceback or "")
 
 
 def adopt(task: Any) -> Task:
