@@ -128,7 +128,9 @@ def django_task(task: OurTask, *, backend: str | None = None) -> Any:
     Raises InvalidTask where the backend does not know its queue.
     """
     alias = backend or next(iter(aliases()), "default")
-    return DjangoTask(func=task, queue_name=task.queue, priority=task.priority, backend=alias)
+    # All that Django 6.0 asks for; later ones have defaults.
+    said = {"queue_name": task.queue, "priority": task.priority, "run_after": None, "takes_context": False}
+    return DjangoTask(func=task, backend=alias, **said)
 
 
 def name_of(task: Any) -> str:
