@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 from djtasks.conf import settings
@@ -139,7 +140,6 @@ def request_for(message: Reservation, holder: Holder) -> Request:
     """Make the request under which a loss or refusal is recorded."""
     request = Request(id=message.id, task=message.task, retries=message.retries)
     request.deliveries = message.deliveries
-    request.losses, request.enqueued_at = message.losses, moment_of(message.enqueued_at)
     request.worker_id, request.hostname = holder.worker_id, holder.hostname
     return request
 
@@ -147,7 +147,9 @@ def request_for(message: Reservation, holder: Holder) -> Request:
 def _request_of_run(message: Reservation, holder: Holder) -> Request:
     """Make the request of a run that did not come to its own end; it began when it was acknowledged, or after that."""
     request = request_for(message, holder)
-    request.started_at = moment_of(message.started_at or message.reserved_at)
+    # Some databases know moments that Python does not.
+    with suppress(OverflowError, ValueError):
+        request.started_at = moment_of(message.started_at or message.reserved_at)
     return request
 
 

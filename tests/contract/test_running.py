@@ -19,6 +19,7 @@ from djtasks.domain.outcomes import Settlement
 from djtasks.exceptions import TaskRevokedError, WorkerLostError
 from djtasks.models import Message
 from djtasks.worker import judge
+from djtasks.worker.aftermath import Aftermath
 from tests.contract import samples
 from tests.contract.django import (
     LOGGER,
@@ -243,6 +244,26 @@ def test_who_hears_of_a_failure_finds_the_exception() -> None:
         samples.fail.enqueue("sold out")
         run_until_empty()
     assert told == [(TaskResultStatus.FAILED, ValueError, "sold out")]
+
+
+def test_end_that_no_body_tells_is_told_of_as_it_is_recorded() -> None:
+    told: list[Any] = []
+
+    def hear(sender: Any, task_result: Any, **kwargs: Any) -> None:
+        told.append((sender, task_result, type(sys.exc_info()[1])))
+
+    result = samples.add.enqueue(1, 2)
+    with hearing(hear_end=hear), private() as vendor:
+        holder = new_holder()
+        message = reserve(vendor, holder)
+        assert message is not None
+        outcome = judge.after_loss(message, "it died", holder)
+        settle(vendor, [Settlement(message.token, outcome, None, message)])
+        aftermath = Aftermath(holder)
+        aftermath.tell(message, outcome)
+        aftermath.close()
+    result.refresh()
+    assert told == [(type(task_backends["default"]), result, WorkerLostError)]
 
 
 def test_receiver_that_raises_harms_no_task() -> None:
