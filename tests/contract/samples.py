@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-from djtasks import scheduled, shared_task
+from djtasks import current_task, scheduled, shared_task
 from djtasks.backend import task_options
 from tests.contract.django import TaskContext, task
-
-heard = logging.getLogger("tests.contract")
 
 
 @task
@@ -61,6 +58,15 @@ def fail_at_first(context: TaskContext, times: int) -> list[Any]:
     if context.attempt <= times:
         raise ValueError(f"attempt {context.attempt}")
     return [context.attempt, [error.exception_class_path for error in context.task_result.errors]]
+
+
+@task
+@task_options(max_retries=2)
+def ask_again(times: int) -> int:
+    """Ask for another attempt in the body."""
+    if current_task.request.retries < times:
+        current_task.retry(countdown=0)
+    return int(current_task.request.retries)
 
 
 @task

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.utils import timezone
 
 from djtasks import AsyncResult, chain, chord, enqueue_many, group, send_task, shared_task, signature
@@ -45,6 +46,7 @@ def test_name_is_the_path_of_the_function() -> None:
         lambda: send_task("tests.contract.samples.add", (1, 2)),
         lambda: signature("tests.contract.samples.add", (1, 2)).delay(),
         lambda: samples.add.delay(1, 2),
+        lambda: async_to_sync(samples.add.adelay)(1, 2),
         lambda: samples.add.delay_on_commit(1, 2),
         lambda: samples.add.apply_async((1,), {"y": 2}),
         lambda: samples.add.s(1).delay(2),

@@ -89,6 +89,15 @@ def test_every_attempt_has_a_worker_and_every_failed_one_an_error() -> None:
     ]
 
 
+def test_body_may_ask_for_another_attempt() -> None:
+    result, other = samples.ask_again.enqueue(2), samples.ask_again.enqueue(3)
+    run_until_empty()
+    result.refresh()
+    other.refresh()
+    assert (result.return_value, result.attempts) == (2, 3)
+    assert (other.status, other.attempts) == (TaskResultStatus.FAILED, 3)
+
+
 def test_last_attempt_that_fails_counts_once() -> None:
     result = samples.fail_at_first.enqueue(9)
     run_until_empty()
