@@ -37,7 +37,7 @@ def registered() -> Task:
 
 @in_the_decorator
 def test_decorator_takes_our_options() -> None:
-    made = task(max_retries=7, acks_late=True, autoretry_for=(OSError,))(body)
+    made = task(max_retries=7, acks_late=True, autoretry_for=(OSError,), headers={"a": 1})(body)
     assert isinstance(made, DjangoTask)
     assert (registered().max_retries, registered().acks_late, registered().autoretry_for) == (7, True, (OSError,))
     assert made.using(priority=5).max_retries == 7

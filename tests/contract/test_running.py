@@ -243,6 +243,20 @@ def test_signals_tell_of_each_attempt_and_of_the_end_once_it_is_recorded() -> No
     assert told == [(sender, running, 1), (sender, running, 2), (sender, successful, 2, value)]
 
 
+def test_last_failure_is_told_of_with_each_error_once() -> None:
+    told: list[Any] = []
+
+    def hear(task_result: Any, **kwargs: Any) -> None:
+        told.append((task_result.status, task_result.worker_ids, task_result.errors))
+
+    with hearing(hear_end=hear):
+        result = samples.fail_at_first.enqueue(9)
+        run_until_empty()
+    result.refresh()
+    assert told == [(TaskResultStatus.FAILED, result.worker_ids, result.errors)]
+    assert len(result.errors) == 4
+
+
 def test_who_hears_of_a_failure_finds_the_exception() -> None:
     told: list[Any] = []
 
