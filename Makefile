@@ -1,7 +1,8 @@
-# make demo    the example project at work: worker, beat and site (ONCE=1: end by itself, with a summary)
-# make test    the tests, on PostgreSQL and on SQLite
-# make check   what a change must pass: lint, types, test
-# make bench   djtasks beside Celery and Redis; one of the programs: ARGS=drain, ARGS="workflows --quick"
+# make demo         the example project at work: worker, beat and site (ONCE=1: end by itself, with a summary)
+# make test         the tests, on PostgreSQL and on SQLite
+# make check        what a change must pass: lint, types, test
+# make conformance  Django's own tests of its tasks, downloaded with Django, against djtasks.backend
+# make bench        djtasks beside Celery and Redis; one of the programs: ARGS=drain, ARGS="workflows --quick"
 #
 # PYTHON makes the environment VENV; DJANGO picks a version ("Django~=5.2.0"); ARGS goes to pytest, and to the benchmarks.
 
@@ -11,10 +12,12 @@ DJANGO ?= Django
 ARGS ?=
 
 BIN = $(VENV)/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check "$(DJANGO)"
+# What Django 6 brings itself.
+TASKS = $(if $(findstring 5.2,$(DJANGO)),django-tasks)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check "$(DJANGO)" $(TASKS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types check bench venv clean
+.PHONY: demo test lint types check conformance bench venv clean
 
 demo: $(VENV)/example
 	@$(BIN)/python example_project/demo.py
@@ -35,6 +38,9 @@ types: $(VENV)/dev
 	@$(BIN)/mypy
 
 check: lint types test
+
+conformance: $(VENV)/test
+	@for database in postgresql sqlite; do $(BIN)/python -m tests.conformance $$database || exit 1; done
 
 bench: $(VENV)/bench
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +17,7 @@ class DjtasksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from djtasks import checks
+        from djtasks import checks, compat
         from djtasks.beat import announcing
         from djtasks.conf import settings
         from djtasks.tasks import checking, internal  # noqa: F401, it declares tasks
@@ -26,5 +26,10 @@ class DjtasksConfig(AppConfig):
         checking.register()
         announcing.connect()
         autodiscover_modules("tasks")
-        for module in (*settings.IMPORTS, *settings.INCLUDE):
+        others = (*settings.IMPORTS, *settings.INCLUDE)
+        for module in others:
             import_module(module)
+        if compat.HAS_TASKS:
+            from djtasks.backend import adopting
+
+            adopting.adopt_all([*(f"{app.name}.tasks" for app in apps.get_app_configs()), *others])

@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from djtasks.compat import HAS_TASKS, MISSING
 from djtasks.conf import problems, settings
 from djtasks.exceptions import ImproperlyConfigured
 
@@ -24,7 +25,7 @@ Found = list[CheckMessage]
 
 def register() -> None:
     """Have Django run the checks."""
-    for check in (check_settings, check_database, check_router, check_sqlite, check_eager):
+    for check in (check_settings, check_database, check_router, check_sqlite, check_eager, check_backends):
         checks.register(check, TAG)
     checks.register(check_server, TAG, checks.Tags.database)
 
@@ -143,6 +144,15 @@ def check_eager(app_configs: Any = None, **kwargs: Any) -> Found:
     text = "TASK_ALWAYS_EAGER runs every task inside the request that sends it; workers receive nothing."
     hint = "Remove it from DJTASKS, or add djtasks.W004 to SILENCED_SYSTEM_CHECKS if that is meant."
     return [Warning(text, hint=hint, id="djtasks.W004")]
+
+
+def check_backends(app_configs: Any = None, **kwargs: Any) -> Found:
+    """Report a backend for Django's tasks where there are no such tasks."""
+    entries = getattr(django_settings, "TASKS", None) or {}
+    if HAS_TASKS or not any(str(entry.get("BACKEND")).startswith("djtasks.") for entry in entries.values()):
+        return []
+    text = "TASKS names djtasks as its backend, but this Django has no tasks of its own."
+    return [Error(text, hint=f"{MISSING}.", id="djtasks.E016")]
 
 
 def _named_alias() -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import environ
 
 env = environ.Env()
@@ -71,6 +73,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 if extras := env.json("DATABASE_EXTRAS", default={}):
     options = {**DATABASES["default"].get("OPTIONS", {}), **extras.pop("OPTIONS", {})}
     DATABASES["default"] |= {**extras, "OPTIONS": options}
+
+# Django's own tasks, where this Django has them, or the backport is there.
+if find_spec("django.tasks") or find_spec("django_tasks"):
+    TASKS = {"default": {"BACKEND": "djtasks.backend.DjtasksBackend", "QUEUES": []}}
 
 # Tests give worker processes their settings through the environment.
 DJTASKS = env.json("DJTASKS", default={})

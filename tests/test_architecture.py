@@ -27,7 +27,7 @@ FLOORS = (
     ("broker",),
     ("broker.vendors",),
     ("models", "conf", "checks", "migrations"),
-    ("domain", "exceptions", "signals"),
+    ("domain", "exceptions", "signals", "compat"),
 )
 STRANGERS = ({"worker", "beat"},)
 

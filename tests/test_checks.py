@@ -52,6 +52,7 @@ def test_django_runs_the_checks() -> None:
         "check_annotations",
         "check_schedules",
         "check_eager",
+        "check_backends",
     }
 
 

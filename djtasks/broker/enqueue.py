@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from djtasks.broker.vendors import shared_vendor
 from djtasks.domain.batches import batches
@@ -12,13 +13,12 @@ from djtasks.domain.workflows import Edge
 BATCH = 5000
 
 
-def enqueue(messages: Sequence[NewMessage]) -> None:
+def enqueue(messages: Sequence[NewMessage]) -> datetime | None:
     """Insert the messages in one statement: they are there if, and as soon as, the caller's transaction commits.
 
-    Raises AlreadyEnqueued where an id is taken.
+    Returns when that was, by the database's clock. Raises AlreadyEnqueued where an id is taken.
     """
-    if messages:
-        shared_vendor().insert(messages)
+    return shared_vendor().insert(messages) if messages else None
 
 
 def enqueue_workflow(messages: Iterable[NewMessage], edges: Iterable[Edge]) -> None:

@@ -273,6 +273,7 @@ def state_of(outcome: Outcome) -> str:
 
 def report(task: Task, request: Request, attempt: Attempt) -> None:
     """Log how a run ended: what a task expects (TASK-3) without a traceback, and arguments never (S10)."""
+    task.before_recorded(request, attempt)
     if not logger.isEnabledFor(logging.INFO) and not isinstance(attempt.outcome, outcomes.Failure):
         return
     name, run = f"{request.shadow or task.name}[{request.id}]", run_fields(task, request)

@@ -18,6 +18,7 @@ from djtasks.tasks import eager, registry
 from djtasks.tasks.canvas.draft import as_signature
 from djtasks.tasks.canvas.inline import Inline
 from djtasks.tasks.canvas.laying import Layout
+from djtasks.tasks.definition import Definition
 from djtasks.tasks.preparing import UNSENT, Args, Kwargs, Options, containers, handle_of, prepare
 from djtasks.tasks.results.result import AsyncResult, EagerResult
 from djtasks.tasks.sending import insert, insert_or_find, insert_workflow
@@ -143,4 +144,7 @@ def _signature_of(position: int, call: Sequence[Any] | Data) -> Data:
     task, args, kwargs, options = [*call, None, None, None][:4]
     if "exist_ok" in (options or {}):
         raise TypeError(f"enqueue_many takes no option 'exist_ok': send call {position} with apply_async")
+    if not isinstance(task, Definition):
+        # One of Django's, with what was changed for this call.
+        return dict(task.signature(args, kwargs, options))
     return plain(task.name, args, kwargs, options or {})

@@ -48,6 +48,7 @@ class Request:
     called_directly: bool = True
     is_eager: bool = False
     entering: bool = False
+    enqueued_at: datetime | None = None
     started_at: datetime | None = None
     pending_retry: Retry | None = None
     definition: Definition | None = None

@@ -122,6 +122,13 @@ class Definition(Hooks):
         """Say whether the task or its base class sets an option, so that the settings do not."""
         return not isinstance(inspect.getattr_static(self, option), FromSettings)
 
+    def before_recorded(self, request: Any, attempt: Any) -> None:
+        """Say of a run that it has ended, before that is recorded, where there is more to be said than the log says."""
+
+    def stands_for(self, declared: object) -> bool:
+        """Say whether this is what was declared, or was made of it."""
+        return declared is self
+
     def own(self, option: str) -> Any:
         """Return what the task or its base class says of an option, or None where the settings say it."""
         return getattr(self, option) if self.says(option) else None

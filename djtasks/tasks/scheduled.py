@@ -13,9 +13,10 @@ from djtasks.exceptions import ImproperlyConfigured
 from djtasks.tasks import registry
 from djtasks.tasks.task import Task
 
-T = TypeVar("T", bound=Task)
+T = TypeVar("T")
 
-_declared: dict[str, tuple[Entry, Task]] = {}
+# With the task as it was declared: ours, or one of Django's.
+_declared: dict[str, tuple[Entry, Any]] = {}
 
 
 def scheduled(rule: Rule | str | float | timedelta, *, name: str | None = None, **fields: Any) -> Callable[[T], T]:
@@ -26,17 +27,16 @@ def scheduled(rule: Rule | str | float | timedelta, *, name: str | None = None, 
     """
 
     def declare(task: T) -> T:
-        if not isinstance(task, Task):
-            raise ImproperlyConfigured(f"@scheduled stands above @shared_task: {task!r:.80} is no task")
+        if not isinstance(task, Task) and not hasattr(task, "module_path"):
+            raise ImproperlyConfigured(f"@scheduled stands above @shared_task, or @task: {task!r:.80} is no task")
         try:
-            entry = entry_of(task.name if name is None else name, {"task": task, "schedule": rule, **fields})
+            entry = entry_of(_name_of(task) if name is None else name, {"task": task, "schedule": rule, **fields})
         except (TypeError, ValueError) as error:
             raise ImproperlyConfigured(str(error)) from error
         known = _declared.get(entry.name)
         if known and _is_registered(known[1]):
-            raise ImproperlyConfigured(
-                f"two schedules are named {entry.name!r}, of {known[1].name} and {task.name}: give one of them name=…"
-            )
+            names = f"{_name_of(known[1])} and {_name_of(task)}"
+            raise ImproperlyConfigured(f"two schedules are named {entry.name!r}, of {names}: give one of them name=…")
         _declared[entry.name] = entry, task
         return task
 
@@ -59,6 +59,11 @@ def find(name: str) -> Entry | None:
     return found[0] if found and _is_registered(found[1]) else None
 
 
-def _is_registered(task: Task) -> bool:
+def _name_of(task: Any) -> str:
+    return str(task.name if isinstance(task, Task) else task.module_path)
+
+
+def _is_registered(task: Any) -> bool:
     # A module that is loaded anew makes its tasks anew, and says anew what is scheduled.
-    return registry.find(task.name) is task
+    found = registry.find(_name_of(task))
+    return found is not None and found.stands_for(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -31,16 +32,17 @@ def insert_or_find(message: NewMessage, options: Mapping[str, Any]) -> None:
             raise
 
 
-def insert(messages: Sequence[NewMessage], chosen: Sequence[str]) -> None:
-    """Enqueue messages, of which those whose id the caller has chosen may be known already: then none is enqueued."""
+def insert(messages: Sequence[NewMessage], chosen: Sequence[str]) -> datetime | None:
+    """Enqueue messages, and say when; if one whose id the caller has chosen is known already, none is enqueued."""
     if chosen:
         with shared_vendor().atomic():
-            enqueue(messages)
+            enqueued_at = enqueue(messages)
             _check_that_none_has_ended(chosen)
     else:
-        enqueue(messages)
+        enqueued_at = enqueue(messages)
     if signals.after_task_publish.receivers:
         _tell_once_committed(messages)
+    return enqueued_at
 
 
 def insert_workflow(messages: Iterable[NewMessage], edges: Iterable[Edge], chosen: Iterable[str]) -> None:

@@ -95,6 +95,7 @@ def _read(message: Reservation, task: Task, request: Request, holder: Holder) ->
     if "failed" in request.options:
         request.args = (*errbacks.arguments_of(task, request.options["failed"]), *request.args)
     request.losses = message.losses
+    request.enqueued_at = moment_of(message.enqueued_at)
     # A message that is due from the start has no eta.
     request.eta = None if message.due_at == message.enqueued_at else moment_of(message.due_at)
     request.expires = moment_of(message.expires_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 from djtasks.conf import settings
@@ -13,7 +14,7 @@ from djtasks.domain.outcomes import Failure, Outcome, Released, Revoked
 from djtasks.domain.retries import redelivery_delay, unknown_task_delay
 from djtasks.exceptions import DecodeError, NotRegistered, TimeLimitExceeded, WorkerLostError
 from djtasks.tasks import registry
-from djtasks.tasks.context import Request
+from djtasks.tasks.context import Request, moment_of
 from djtasks.tasks.errors import describe, rebuild
 from djtasks.tasks.task import Task
 from djtasks.worker.execution import Holder, expired, revoked
@@ -59,7 +60,7 @@ def _verdict(message: Reservation, holder: Holder) -> Outcome | None:
 
 def after_loss(message: Reservation, reason: str, holder: Holder) -> Outcome:
     """Return the outcome of a message whose body had begun when its pool process died."""
-    request = request_for(message, holder)
+    request = _request_of_run(message, holder)
     task = registry.find(message.task)
     losses = message.losses + 1
     if task is None or not (is_late(message) and task.reject_on_worker_lost):
@@ -72,7 +73,7 @@ def after_loss(message: Reservation, reason: str, holder: Holder) -> Outcome:
 
 def timed_out(message: Reservation, seconds: float, holder: Holder) -> Outcome:
     """Return the outcome of a message whose body was ended by its time limit (ACK-5, ACK-6)."""
-    request = request_for(message, holder)
+    request = _request_of_run(message, holder)
     task = registry.find(message.task)
     error = TimeLimitExceeded(f"its body ran for more than {seconds:g} seconds")
     losses = message.losses + 1
@@ -91,16 +92,15 @@ def revoked_waiting(message: Reservation, holder: Holder) -> Outcome:
 def revoked_in_pool(message: Reservation, signal: str, holder: Holder) -> Outcome:
     """Return the outcome of a message that was revoked with a signal that ends its body (WORK-9)."""
     logger.info("%s[%s] is revoked, and ended by %s", message.task, message.id, signal)
-    return revoked(request_for(message, holder), f"{TERMINATED}{signal}")
+    return revoked(_request_of_run(message, holder), f"{TERMINATED}{signal}")
 
 
 def given_up(message: Reservation, begun: bool, holder: Holder) -> Outcome:
     """Return the outcome of a message that its stopping worker still holds (WORK-8)."""
     if not begun or is_late(message):
         return Released()
-    return _lost(
-        message, registry.find(message.task), request_for(message, holder), "its worker was stopped while it ran"
-    )
+    request = _request_of_run(message, holder)
+    return _lost(message, registry.find(message.task), request, "its worker was stopped while it ran")
 
 
 def _unknown(message: Reservation, request: Request) -> Outcome:
@@ -141,6 +141,15 @@ def request_for(message: Reservation, holder: Holder) -> Request:
     request = Request(id=message.id, task=message.task, retries=message.retries)
     request.deliveries = message.deliveries
     request.worker_id, request.hostname = holder.worker_id, holder.hostname
+    return request
+
+
+def _request_of_run(message: Reservation, holder: Holder) -> Request:
+    """Make the request of a run that did not come to its own end; it began when it was acknowledged, or after that."""
+    request = request_for(message, holder)
+    # Some databases know moments that Python does not.
+    with suppress(OverflowError, ValueError):
+        request.started_at = moment_of(message.started_at or message.reserved_at)
     return request
 
 

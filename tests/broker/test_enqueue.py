@@ -52,6 +52,14 @@ def test_message_is_as_it_was_sent(vendor: Vendor) -> None:
     assert message.options.replace(" ", "") == '{"shadow":"x"}'
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_sender_is_told_when_it_was_enqueued(vendor: Vendor, count: int) -> None:
+    messages = [new() for _ in range(count)]
+    moment = vendor.insert(messages)
+    assert {row(message.id).enqueued_at for message in messages} == {moment}
+    assert moment == row(messages[0].id).enqueued_at
+
+
 @pytest.mark.parametrize("acks_late", [None, False, True])
 def test_what_is_left_out_stays_out(vendor: Vendor, acks_late: bool | None) -> None:
     send(vendor, acks_late=acks_late)

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from djtasks import AsyncResult, Task, shared_task
-from djtasks.models import Message
+from djtasks.models import Message, Result
 from djtasks.tasks.context import Request
 from tests.helpers_inprocess import HOSTNAME, new_holder, private, reserve, run, run_until_empty
 from tests.tasks_api.samples import add, look, retry_until
@@ -53,6 +53,7 @@ def test_body_sees_its_message() -> None:
     assert (request.called_directly, request.is_eager) == (False, False)
     assert (request.eta, request.expires) == (None, None)
     assert request.hostname == HOSTNAME and uuid.UUID(str(request.worker_id))
+    assert request.enqueued_at == Result.objects.get(pk=result.id).enqueued_at
     assert request.started_at is not None and abs(request.started_at - datetime.now(tz=UTC)) < timedelta(minutes=1)
     assert (request.acks_late, request.ignore_result, request.stopping, request.lost) == (False, False, False, False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
@@ -69,7 +70,7 @@ class Shelf(Vendor):
 
     # What no consumer asks for.
 
-    def insert(self, messages: Sequence[NewMessage]) -> None: ...
+    def insert(self, messages: Sequence[NewMessage]) -> datetime: ...
     def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None: ...
     def end_blocked(self, ids: Sequence[str], end: End, *, hostname: str, retention: float | None) -> None: ...
     def await_results(self, ids: Sequence[str]) -> None: ...

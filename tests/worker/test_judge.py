@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -104,6 +105,18 @@ def test_stopping_worker_gives_up(message: Reservation, begun: bool, released: b
     """WORK-8: a message whose early acknowledgement stands may not run again, anything else may, uncharged."""
     outcome = judge.given_up(message, begun, HOLDER)
     assert outcome == Released() if released else type_of(outcome) == "WorkerLostError"
+
+
+def test_record_of_a_run_that_was_ended_says_when_it_began() -> None:
+    """Where the worker did not note it in time, when the message was received."""
+    begun = reservation(note, started_at=1_700_000_000.0)
+    for message, moment in ((begun, "2023-11-14T22:13:20+00:00"), (begun._replace(started_at=None), None)):
+        ends = [judge.after_loss(message, "it died", HOLDER), judge.timed_out(message, 5, HOLDER)]
+        ends += [judge.given_up(message, True, HOLDER), judge.revoked_in_pool(message, "SIGTERM", HOLDER)]
+        received = datetime.fromtimestamp(message.reserved_at, tz=UTC).isoformat()
+        assert {json.loads(end.error)["started_at"] for end in ends} == {moment or received}
+    assert json.loads(judge.revoked_waiting(begun, HOLDER).error)["started_at"] is None
+    assert type_of(judge.after_loss(reservation(note, started_at=1e300), "it died", HOLDER)) == "WorkerLostError"
 
 
 @pytest.mark.parametrize("options", ["nonsense", "[1]", '"text"', "{" * 3000, "null"])

@@ -48,8 +48,8 @@ class Vendor(ABC):
     # Calling
 
     @abstractmethod
-    def insert(self, messages: Sequence[NewMessage]) -> None:
-        """Insert all of the messages, in the transaction that is open; or none, and raise AlreadyEnqueued."""
+    def insert(self, messages: Sequence[NewMessage]) -> datetime:
+        """Insert all of the messages, in the transaction that is open, and say when; or none: AlreadyEnqueued."""
 
     @abstractmethod
     def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:

@@ -38,12 +38,13 @@ class PortableVendor(OrmVendor):
 
     transient_codes = frozenset({1213, 1205})
 
-    def insert(self, messages: Sequence[NewMessage]) -> None:
+    def insert(self, messages: Sequence[NewMessage]) -> datetime:
         try:
             with self._transaction() as now:
                 self._messages.bulk_create([message_of(new, now) for new in messages])
         except IntegrityError as error:
             raise already_enqueued(messages) from error
+        return now
 
     def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:
         if messages:

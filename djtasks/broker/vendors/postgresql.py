@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from typing import ClassVar
@@ -60,7 +61,7 @@ class PostgresqlVendor(Vendor):
         if edges:
             self._run((inserting.INSERT_EDGES, parameters.of_edges(edges)))
 
-    def insert(self, messages: Sequence[NewMessage]) -> None:
+    def insert(self, messages: Sequence[NewMessage]) -> datetime:
         if len(messages) == 1:
             statement = inserting.INSERT_AND_CHOOSE if self.alias in _with_listeners else inserting.INSERT
             values = messages[0]._asdict()
@@ -74,6 +75,8 @@ class PostgresqlVendor(Vendor):
             raise already_enqueued(messages)
         if statement is not inserting.INSERT_MANY:
             (_with_listeners.discard if row[2] is None else _with_listeners.add)(self.alias)
+        enqueued_at: datetime = row[3]
+        return enqueued_at
 
     # Working
 

@@ -41,8 +41,8 @@ RETURNING 1, pg_backend_pid(), CASE WHEN
 """
 
 # To choose costs some ten microseconds even where there is nobody to be chosen: it is for who has found somebody.
-INSERT = f"{_INSERT} {SOMEONE_LISTENS} THEN pg_notify('{MESSAGES_CHANNEL}', queue) END"
-INSERT_AND_CHOOSE = f"{_INSERT} {_MAY_ANNOUNCE} THEN ({_CALL_TWO}) END"
+INSERT = f"{_INSERT} {SOMEONE_LISTENS} THEN pg_notify('{MESSAGES_CHANNEL}', queue) END, enqueued_at"
+INSERT_AND_CHOOSE = f"{_INSERT} {_MAY_ANNOUNCE} THEN ({_CALL_TWO}) END, enqueued_at"
 
 _DUE_AT = "COALESCE(to_timestamp(due_at), statement_timestamp() + delay * interval '1 second')"
 _EXPIRES_AT = "COALESCE(to_timestamp(expires_at), statement_timestamp() + expires_in * interval '1 second')"
@@ -68,7 +68,7 @@ WITH inserted AS (
 SELECT count(*), pg_backend_pid(), (
     SELECT count(pg_notify('{MESSAGES_CHANNEL}', queue))
     FROM (SELECT DISTINCT queue FROM inserted WHERE due_at IS NOT NULL) AS queues WHERE {SOMEONE_LISTENS}
-) FROM inserted
+), statement_timestamp() FROM inserted
 """
 INSERT_MANY = _INSERT_MANY.format(more="", due_at=_DUE_AT, expires_at=_EXPIRES_AT, values="", arrays="", names="")
 

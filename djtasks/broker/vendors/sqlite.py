@@ -43,7 +43,7 @@ class SqliteVendor(PortableVendor):
     one_writer = True
     transient_codes = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT})
 
-    def insert(self, messages: Sequence[NewMessage]) -> None:
+    def insert(self, messages: Sequence[NewMessage]) -> datetime:
         clock = Clock(self.connection)
         rows = [new_row(new, clock) for new in messages]
         try:
@@ -51,6 +51,7 @@ class SqliteVendor(PortableVendor):
                 cursor.execute(sql.INSERT, rows[0]) if len(rows) == 1 else cursor.executemany(sql.INSERT, rows)
         except IntegrityError as error:
             raise already_enqueued(messages) from error
+        return clock.moment
 
     def exchange(
         self,

@@ -124,7 +124,8 @@ def _check_fields(given: Mapping[str, Any]) -> None:
 
 
 def _task(given: Any) -> str:
-    name = given if isinstance(given, str) else getattr(given, "name", None)
+    # What Django's own tasks call their name is the function's alone.
+    name = given if isinstance(given, str) else getattr(given, "module_path", getattr(given, "name", None))
     # A signature has a name, too, and arguments that would be lost.
     if not isinstance(name, str) or isinstance(given, Mapping):
         raise TypeError(f"task is a task or the name of one, not {given!r:.80}")
