@@ -84,7 +84,7 @@ def _until_empty(queues: Sequence[str], journey: ExitStack | None) -> Iterator[D
     worker = InlineWorker()
     while True:
         try:
-            if messages := worker.reserve(*queues):
+            if messages := worker.reserve(*queues, begin=False):
                 yield worker.deliver(*messages)
             elif journey is None or (rest := _until_next(queues)) is None:
                 return
@@ -99,7 +99,7 @@ def _due_now(queues: Sequence[str], most: int) -> Iterator[Delivery]:
     """Deliver what is due, as far as its worker lives."""
     worker = InlineWorker()
     try:
-        for message in worker.reserve(*queues, limit=most):
+        for message in worker.reserve(*queues, limit=most, begin=False):
             yield worker.deliver(message)
     except Crash:
         worker.die()

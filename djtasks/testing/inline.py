@@ -56,18 +56,28 @@ class Delivery(NamedTuple):
 
 
 class InlineWorker:
-    """Takes one message after the other, here and now; on the caller's connection if it is given no other."""
+    """Takes one message after the other, here and now, on the caller's own connection."""
 
-    def __init__(self, name: str = HOSTNAME, vendor: Vendor | None = None) -> None:
-        self.vendor = vendor or shared_vendor()
+    def __init__(self, name: str = HOSTNAME) -> None:
         self.holder = Holder(str(uuid7()), name)
         self.holder.note = self._note
         self.aftermath = Aftermath(self.holder, AtOnce())
 
-    def reserve(self, *queues: str, limit: int = 1) -> list[Reservation]:
-        """Reserve messages that are due, of these queues or of all."""
-        ageing = settings.PRIORITY_AGEING_SECONDS
-        demand = Demand(self.holder.worker_id, limit, settings.LEASE_SECONDS, queues=queues or None, ageing=ageing)
+    @property
+    def vendor(self) -> Vendor:
+        """The queue on the connection that is there now: a body may have had it replaced."""
+        return shared_vendor()
+
+    def reserve(self, *queues: str, limit: int = 1, begin: bool = True) -> list[Reservation]:
+        """Reserve messages that are due, of these queues or of all; with ``begin`` early ones are acknowledged, too."""
+        demand = Demand(
+            self.holder.worker_id,
+            limit,
+            settings.LEASE_SECONDS,
+            queues=queues or None,
+            begin=begin,
+            ageing=settings.PRIORITY_AGEING_SECONDS,
+        )
         return settle(self.vendor, [], demand=demand).supply.reservations
 
     def deliver(self, message: Reservation) -> Delivery:
@@ -110,7 +120,8 @@ class InlineWorker:
     def _begin(self, message: Reservation) -> bool:
         """Acknowledge an early message before it runs; say whether it may."""
         late = judge.is_late(message)
-        if late and not message.losses:
+        has_begun = message.started_at is not None and not message.begun_before
+        if has_begun or (late and not message.losses):
             return True
         return message.token in settle(self.vendor, [], [(message.token, late)]).begun
 
