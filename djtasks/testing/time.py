@@ -31,16 +31,16 @@ class _Journey:
 
 
 @contextmanager
-def travel(to: datetime | timedelta, *, beat: bool = True) -> Iterator[None]:
-    """Let the time pass, until a moment or by a duration, while this lasts.
+def travel(to: datetime | timedelta | float, *, beat: bool = True) -> Iterator[None]:
+    """Let the time pass, until a moment or for a duration, which may be in seconds, while this lasts.
 
     Delayed messages and retries come due, leases run out, messages expire. What schedules are to send by then is sent,
     as by a beat that was away for so long, unless ``beat`` is off.
     """
     before = _Journey.ahead
-    distance = to if isinstance(to, timedelta) else to - present()
+    distance = _distance(to)
     if distance < timedelta():
-        raise ValueError(f"the time passes in one direction alone: {to} is {-distance} ago")
+        raise ValueError(f"the time passes in one direction alone, and {to} is {-distance} ago")
     if beat:
         _beat()
     _Journey.ahead = before + distance
@@ -62,6 +62,12 @@ def present() -> datetime:
 def ahead() -> timedelta:
     """Return how far the queue has travelled."""
     return _Journey.ahead
+
+
+def _distance(to: datetime | timedelta | float) -> timedelta:
+    if isinstance(to, datetime):
+        return to - present()
+    return to if isinstance(to, timedelta) else timedelta(seconds=to)
 
 
 def _move_rows(distance: timedelta) -> None:
