@@ -19,7 +19,7 @@ PRECISION = timedelta(milliseconds=1)
 
 def enqueued(task: Task | str | None = None, *, queue: str | None = None) -> list[Message]:
     """Return the messages that have not ended yet, in the order in which they were sent."""
-    messages = Message.objects.using(settings.DATABASE).order_by("pk")
+    messages = Message.objects.using(settings.DATABASE).order_by("enqueued_at", "pk")
     if task is not None:
         messages = messages.filter(task=_name_of(task))
     return list(messages if queue is None else messages.filter(queue=queue))
