@@ -50,8 +50,6 @@ class _Mark(NamedTuple):
         return [entry[1] for entry in waiting] if is_kept else []
 
     def _release(self) -> bool:
-        if self.connection.needs_rollback:
-            return False
         try:
             self.connection.savepoint_commit(self.savepoint)
         except DatabaseError:

@@ -350,10 +350,11 @@ def test_outcome_that_the_database_refuses_becomes_a_failure_and_the_others_are_
     assert row(messages[4].id).retries == 1
 
 
+@pytest.mark.postgres
 def test_refused_outcome_harms_no_transaction_that_is_open(vendor: Vendor) -> None:
     """E1"""
     messages = [held(vendor) for _ in range(2)]
-    outcomes = [Success('"\ud800"'), DONE]
+    outcomes = [Retry(error("again"), queue="long" * 100), DONE]
     settlements = [Settlement(message.token, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
     with vendor.bound(), vendor.atomic():
         before = send(vendor)

@@ -17,7 +17,7 @@ from django.test import TestCase
 from djtasks import Task, chain, chord, group, send_task, shared_task, signals
 from djtasks.exceptions import EncodeError, Ignore, Reject, WorkerLostError
 from djtasks.models import Message, Result
-from djtasks.testing import adrain, drain, run_pending
+from djtasks.testing import adrain, drain, run_pending, travel
 from djtasks.testing.inline import InlineWorker
 from tests.tasks_api.samples import add, echo, fail, note, ran, retry_until
 
@@ -49,7 +49,9 @@ def test_message_is_reserved_run_and_settled() -> None:
     [delivery] = drain()
     assert (delivery.id, delivery.task, delivery.number) == (result.id, add.name, 1)
     assert (delivery.state, delivery.error, delivery.result.get()) == ("SUCCESS", None, 3)
-    assert not Message.objects.exists() and Result.objects.get().deliveries == 1
+    record = Result.objects.get()
+    assert record.enqueued_at <= record.started_at <= record.finished_at
+    assert not Message.objects.exists() and record.deliveries == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -87,6 +89,15 @@ def test_higher_priorities_run_first() -> None:
         note.apply_async((priority,), priority=priority)
     drain()
     assert ran == [3, 2, 1]
+
+
+def test_what_has_waited_too_long_goes_before_higher_priorities(settings: Any) -> None:
+    settings.DJTASKS = {"PRIORITY_AGEING_SECONDS": 60}
+    note.apply_async(("old",), priority=1)
+    with travel(3600):
+        note.apply_async(("new",), priority=9)
+        drain()
+    assert ran == ["old", "new"]
 
 
 def test_queue_may_be_named() -> None:
@@ -400,6 +411,55 @@ def test_end_that_no_body_tells_is_told_here_and_now() -> None:
     with listening(signals.task_revoked, listen):
         drain()
     assert told == [(threading.current_thread(), "REVOKED")] and threading.enumerate() == before
+
+
+def test_refused_statement_of_a_hook_spoils_nothing_else() -> None:
+    """TASK-2."""
+
+    class Telling(Task):
+        def on_success(self, *args: Any) -> None:
+            for _ in range(2):
+                Group.objects.create(name="twice")
+
+    result = shared_task(lambda: None, name="telling", base=Telling).delay()
+    drain()
+    assert result.state == "SUCCESS" and names() == []
+
+
+def test_receipt_is_told() -> None:
+    told: list[str] = []
+
+    def listen(request: Any, **facts: Any) -> None:
+        told.append(request.id)
+
+    result = add.delay(1, 2)
+    with listening(signals.task_received, listen):
+        drain()
+    assert told == [result.id]
+
+
+def test_outcome_of_a_message_that_is_lost_is_not_written(caplog: pytest.LogCaptureFixture) -> None:
+    """C1."""
+
+    class Telling(Task):
+        def on_success(self, *args: Any) -> None:
+            ran.append("told")
+
+    lose = shared_task(lambda: Message.objects.update(deliveries=7), name="lose", base=Telling)
+    result = lose.delay()
+    drain()
+    assert ran == [] and result.state != "SUCCESS"
+    assert f"lease lost: lose[{result.id}] delivery 1" in caplog.messages
+
+
+def test_message_that_is_revoked_before_it_begins_does_not() -> None:
+    """WORK-9."""
+    result = note.delay(1)
+    worker = InlineWorker()
+    [message] = worker.reserve(begin=False)
+    assert result.revoke() == "revoked"
+    worker.deliver(message)
+    assert result.state == "REVOKED" and ran == []
 
 
 def test_state_of_its_own_is_seen_while_a_task_runs() -> None:

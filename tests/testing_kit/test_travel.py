@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from djtasks import crontab, shared_task
@@ -155,9 +156,8 @@ def test_schedules_may_stay_at_home() -> None:
 
 @pytest.mark.postgres
 def test_transaction_of_the_test_may_idle_after_a_journey() -> None:
-    from django.db import connection
-
-    with travel(HOUR), connection.cursor() as cursor:
+    hourly()
+    with travel(2 * HOUR), connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")
         assert cursor.fetchone() == ("0",)
 
