@@ -15,6 +15,8 @@ from djtasks.testing import crash_at, drain, run_pending
 from tests.tasks_api import samples
 from tests.tasks_api.samples import note, ran
 
+pytestmark = pytest.mark.django_db
+
 
 def pay() -> None:
     samples.ran.append("paid")

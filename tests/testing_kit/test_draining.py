@@ -21,6 +21,8 @@ from djtasks.testing import adrain, drain, run_pending, travel
 from djtasks.testing.inline import InlineWorker
 from tests.tasks_api.samples import add, echo, fail, note, ran, retry_until
 
+pytestmark = pytest.mark.django_db
+
 in_both = pytest.mark.parametrize(
     "inside",
     [

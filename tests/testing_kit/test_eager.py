@@ -13,6 +13,8 @@ from djtasks.models import Message
 from djtasks.testing import eager
 from tests.tasks_api.samples import add, echo, fail
 
+pytestmark = pytest.mark.django_db
+
 
 def test_task_runs_where_it_is_called() -> None:
     with eager():

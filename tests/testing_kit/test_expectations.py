@@ -12,6 +12,8 @@ from djtasks import chain, shared_task
 from djtasks.testing import assert_enqueued, drain, enqueued
 from tests.tasks_api.samples import add, echo, note
 
+pytestmark = pytest.mark.django_db
+
 MOMENT = datetime(2040, 1, 1, tzinfo=UTC)
 
 

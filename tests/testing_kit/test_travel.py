@@ -16,6 +16,8 @@ from djtasks.testing.inline import InlineWorker
 from djtasks.testing.time import MOMENTS
 from tests.tasks_api.samples import note, ran, retry_until
 
+pytestmark = pytest.mark.django_db
+
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
