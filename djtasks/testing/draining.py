@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -18,6 +19,8 @@ from djtasks.testing.inline import Delivery, InlineWorker
 from djtasks.testing.time import travel
 
 ENDLESS = 1000
+MOMENT = 0.01
+MOST_LOOKS = 500
 
 Queues = str | Collection[str] | None
 
@@ -82,17 +85,26 @@ def names_of(queue: Queues) -> tuple[str, ...]:
 def _until_empty(queues: Sequence[str], journey: ExitStack | None) -> Iterator[Delivery]:
     """Deliver one message after the other; where a worker dies, another one goes on."""
     worker = InlineWorker()
-    while True:
+    looks = 0
+    while looks < MOST_LOOKS:
         try:
             if messages := worker.reserve(*queues, begin=False):
+                looks = 0
                 yield worker.deliver(*messages)
-            elif journey is None or (rest := _until_next(queues)) is None:
-                return
-            else:
-                journey.enter_context(travel(rest, beat=False))
+                continue
         except Crash:
             worker.die()
             worker = InlineWorker()
+            continue
+        rest = _until_next(queues)
+        if rest is None or (rest and journey is None):
+            return
+        if rest and journey is not None:
+            journey.enter_context(travel(rest, beat=False))
+        else:
+            # Somebody has locked it, and it was passed by.
+            looks += 1
+            sleep(MOMENT)
 
 
 def _due_now(queues: Sequence[str], most: int) -> Iterator[Delivery]:
@@ -106,8 +118,7 @@ def _due_now(queues: Sequence[str], most: int) -> Iterator[Delivery]:
 
 
 def _until_next(queues: Sequence[str]) -> timedelta | None:
-    """Return the time until the next message comes due, if there is one."""
-    now = shared_vendor().now()
-    later = Message.objects.using(settings.DATABASE).filter(due_at__gt=now, **({"queue__in": queues} if queues else {}))
-    due_at = later.order_by("due_at").values_list("due_at", flat=True).first()
-    return None if due_at is None else due_at - now
+    """Return the time until a message can be received, if there is one: none at all for one that is due."""
+    free = Message.objects.using(settings.DATABASE).filter(leased_until=None, due_at__isnull=False)
+    due_at = (free.filter(queue__in=queues) if queues else free).order_by("due_at").values_list("due_at", flat=True)[:1]
+    return max(timedelta(), due_at[0] - shared_vendor().now()) if due_at else None

@@ -19,6 +19,7 @@ from djtasks.exceptions import EncodeError, Ignore, Reject, WorkerLostError
 from djtasks.models import Message, Result
 from djtasks.testing import adrain, drain, run_pending, travel
 from djtasks.testing.inline import InlineWorker
+from tests.helpers_inprocess import private
 from tests.tasks_api.samples import add, echo, fail, note, ran, retry_until
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +133,24 @@ def test_unknown_task_is_left_to_a_worker_that_knows_it() -> None:
     send_task("not.here")
     [delivery] = drain()
     assert delivery.state == "PENDING" and Message.objects.exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_message_that_somebody_has_locked_for_a_moment_is_waited_for() -> None:
+    result = add.delay(1, 2)
+    with private() as elsewhere:
+        elsewhere.connection.set_autocommit(False)
+        elsewhere.connection.cursor().execute("SELECT id FROM djtasks_message FOR UPDATE")
+
+        def let_go(execute: Callable[..., Any], *call: Any) -> Any:
+            elsewhere.connection.rollback()
+            return execute(*call)
+
+        # What reserves goes to the driver itself; by the first statement of the ORM the message has been passed by.
+        with connection.execute_wrapper(let_go):
+            drain()
+    assert result.state == "SUCCESS"
 
 
 # Delays
