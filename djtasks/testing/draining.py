@@ -101,10 +101,10 @@ def _until_empty(queues: Sequence[str], journey: ExitStack | None) -> Iterator[D
             return
         if rest and journey is not None:
             journey.enter_context(travel(rest, beat=False))
-        else:
-            # Somebody has locked it, and it was passed by.
-            looks += 1
-            sleep(MOMENT)
+            continue
+        # Somebody has locked it for a moment, so that it was passed by.
+        looks += 1
+        sleep(MOMENT)
 
 
 def _due_now(queues: Sequence[str], most: int) -> Iterator[Delivery]:
@@ -120,5 +120,6 @@ def _due_now(queues: Sequence[str], most: int) -> Iterator[Delivery]:
 def _until_next(queues: Sequence[str]) -> timedelta | None:
     """Return the time until a message can be received, if there is one: none at all for one that is due."""
     free = Message.objects.using(settings.DATABASE).filter(leased_until=None, due_at__isnull=False)
-    due_at = (free.filter(queue__in=queues) if queues else free).order_by("due_at").values_list("due_at", flat=True)[:1]
-    return max(timedelta(), due_at[0] - shared_vendor().now()) if due_at else None
+    wanted = free.filter(queue__in=queues) if queues else free
+    due_at = wanted.order_by("due_at").values_list("due_at", flat=True).first()
+    return None if due_at is None else max(timedelta(), due_at - shared_vendor().now())
