@@ -20,7 +20,6 @@ from djtasks.broker.vendors import Vendor
 from djtasks.broker.vendors.schedules import move, note_slots
 from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Schedule, Slot
-from djtasks.models.clock import Now
 from djtasks.tasks.sending import insert
 
 logger = logging.getLogger("djtasks.beat")
@@ -38,7 +37,7 @@ def tick(vendor: Vendor, breathe: Callable[[], object] = bool) -> int:
     """
     with vendor.bound():
         rows = Schedule.objects.using(vendor.alias)
-        due = rows.filter(enabled=True, next_run_at__lte=Now())
+        due = rows.filter(enabled=True, next_run_at__lte=vendor.clock)
         return sum(_all(vendor, wanted, breathe) for wanted in (rows.unplanned(), due.order_by("next_run_at")))
 
 
@@ -89,7 +88,7 @@ def _locked(vendor: Vendor, wanted: QuerySet[Schedule]) -> list[Turn]:
         Schedule.objects.using(vendor.alias).filter(pk__in=wanted.values("pk")[:1]).update(runs=F("runs"))
     else:
         wanted = wanted.select_for_update(skip_locked=True)
-    return [Turn(row, from_row(row.moment)) for row in wanted.annotate(moment=Now())[:BATCH]]
+    return [Turn(row, from_row(row.moment)) for row in wanted.annotate(moment=vendor.clock)[:BATCH]]
 
 
 def _take(vendor: Vendor, turns: Sequence[Turn], make: Make) -> None:

@@ -100,7 +100,8 @@ def _patiently(
     attempts = 0
     while True:
         try:
-            return exchange(settlements, begin, demand)
+            with vendor.guarded():
+                return exchange(settlements, begin, demand)
         except DatabaseError as error:
             attempts += 1
             if attempts == ATTEMPTS or not vendor.is_transient(error):

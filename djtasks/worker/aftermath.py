@@ -1,13 +1,13 @@
 """Hooks and signals of ends that no body lived to tell: of messages that were lost, refused, revoked or ran too long.
 
-They are called in a thread of their own, so that none of them holds up the consumer.
+They are called in a thread of their own, unless told otherwise, so that none of them holds up the consumer.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
 from djtasks import signals
@@ -28,9 +28,9 @@ logger = logging.getLogger("djtasks.worker")
 class Aftermath:
     """Tells those who listen, one end after the other."""
 
-    def __init__(self, holder: Holder) -> None:
+    def __init__(self, holder: Holder, executor: Executor | None = None) -> None:
         self.holder = holder
-        self._thread = ThreadPoolExecutor(1, "djtasks-aftermath")
+        self._executor = executor or ThreadPoolExecutor(1, "djtasks-aftermath")
 
     def tell(self, message: Reservation, outcome: Outcome) -> None:
         """Call what waits for this end, if anything does, once it has been recorded."""
@@ -45,10 +45,10 @@ class Aftermath:
 
     def close(self) -> None:
         """Wait until all has been told."""
-        self._thread.shutdown()
+        self._executor.shutdown()
 
     def _call(self, step: Callable[[], None]) -> None:
-        self._thread.submit(isolated, step)
+        self._executor.submit(isolated, step)
 
     def _unknown(self, message: Reservation, error: BaseException) -> None:
         facts = {"message": request_of(message, self.holder), "exc": error, "name": message.task, "id": message.id}

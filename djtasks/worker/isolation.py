@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -21,9 +21,13 @@ T = TypeVar("T")
 
 
 class _Thread(threading.local):
-    """Whether this thread may have open connections: to ask Django each time costs more than a short task."""
+    """Whether this thread may have open connections: to ask Django each time costs more than a short task.
+
+    And the connections that are lent to bodies by somebody who goes on with them, if they are.
+    """
 
     may_be_connected = True
+    lent: Collection[str] | None = None
 
 
 _thread = _Thread()
@@ -41,9 +45,19 @@ def isolated(function: Callable[[], T]) -> T:
         tidy_after()
 
 
+@contextmanager
+def lending(aliases: Collection[str]) -> Iterator[None]:
+    """Let bodies find the connections of this thread as they are, and leave those with transactions of ours open."""
+    before, _thread.lent = _thread.lent, aliases
+    try:
+        yield
+    finally:
+        _thread.lent = before
+
+
 def tidy_before() -> None:
     """Leave the next body no connection that has grown too old."""
-    if _thread.may_be_connected:
+    if _thread.may_be_connected and _thread.lent is None:
         with _logged():
             reset_queries()
             close_old_connections()
@@ -51,7 +65,10 @@ def tidy_before() -> None:
 
 def tidy_after() -> None:
     """Leave nothing of a body on the connections that it used in this thread."""
-    if _thread.may_be_connected:
+    if _thread.lent is not None:
+        with _logged():
+            _drop_dirty_connections(_thread.lent)
+    elif _thread.may_be_connected:
         with _logged():
             _drop_dirty_connections()
             close_old_connections()
@@ -120,9 +137,11 @@ def _look_again() -> None:
     _thread.may_be_connected = any(connection.connection is not None for connection in opened)
 
 
-def _drop_dirty_connections() -> None:
+def _drop_dirty_connections(lent: Collection[str] = ()) -> None:
     """Forget connections on which a transaction was left open: closing them rolls it back."""
     for connection in connections.all(initialized_only=True):
+        if connection.alias in lent:
+            continue
         autocommit = connection.settings_dict["AUTOCOMMIT"]
         if connection.in_atomic_block or connection.closed_in_transaction or connection.autocommit is not autocommit:
             try:

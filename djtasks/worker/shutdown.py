@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from enum import IntEnum
@@ -43,6 +44,9 @@ class Shutdown:
 
     def hear(self) -> Callable[[], None]:
         """Listen to signals; return what puts things back as they were."""
+        # Elsewhere nobody may: a worker in a thread of a test is told to stop by its word.
+        if threading.current_thread() is not threading.main_thread():
+            return lambda: None
         handlers = {
             signal.SIGTERM: self._on_quit if os.environ.get("REMAP_SIGTERM") == "SIGQUIT" else self._on_term,
             signal.SIGQUIT: self._on_quit,
@@ -61,6 +65,12 @@ class Shutdown:
                 signal.signal(number, handler)
 
         return restore
+
+    def hear_no_more(self) -> None:
+        """Leave the alarm alone, which is about to be closed."""
+        # The number of its socket may be the next connection's, into which no signal is to write.
+        if threading.current_thread() is threading.main_thread():
+            signal.set_wakeup_fd(-1)
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         """Stop warmly; whoever asks again wants it now."""

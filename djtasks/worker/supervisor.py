@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections import deque
 from functools import partial
@@ -68,7 +67,7 @@ class Supervisor:
                 self._turn()
             self._finish()
         finally:
-            self._hear_no_more()
+            self.shutdown.hear_no_more()
             self.lanes.close()
             self.heartbeat.end()
             self.heartbeat.join(timeout=5)
@@ -108,17 +107,13 @@ class Supervisor:
         """Settle what the grace was too short for."""
         if self.shutdown.stage is not Stage.WORKING and not self.stopping:
             self.shutdown.tell(self.plan.hostname)
-        self._hear_no_more()
+        self.shutdown.hear_no_more()
         self.lanes.end()
         ends = time.monotonic() + min(self.plan.grace, settings.LEASE_SECONDS) + 1
         while self.lanes and time.monotonic() < ends and self.shutdown.stage is not Stage.HARD:
             time.sleep(min(0.2, self.lanes.step()))
         if self.lanes:
             logger.warning("%d messages are left under leases that run out by themselves", len(self.lanes))
-
-    def _hear_no_more(self) -> None:
-        # The number of the alarm's socket may be the next connection's, into which no signal is to write.
-        signal.set_wakeup_fd(-1)
 
     # What the heartbeat's thread calls
 

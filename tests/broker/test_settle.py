@@ -350,6 +350,20 @@ def test_outcome_that_the_database_refuses_becomes_a_failure_and_the_others_are_
     assert row(messages[4].id).retries == 1
 
 
+@pytest.mark.postgres
+def test_refused_outcome_harms_no_transaction_that_is_open(vendor: Vendor) -> None:
+    """E1"""
+    messages = [held(vendor) for _ in range(2)]
+    outcomes = [Retry(error("again"), queue="long" * 100), DONE]
+    settlements = [Settlement(message.token, outcome) for message, outcome in zip(messages, outcomes, strict=True)]
+    with vendor.bound(), vendor.atomic():
+        before = send(vendor)
+        settle(vendor, settlements, hostname="host")
+        (after,) = send(vendor)
+    assert [result(message.id).state for message in messages] == ["FAILURE", "SUCCESS"]
+    assert {str(pk) for pk in Message.objects.values_list("pk", flat=True)} == {*before, after}
+
+
 def test_worker_is_named_by_its_lease(vendor: Vendor) -> None:
     message = held(vendor)
     assert settled(vendor, message.token)

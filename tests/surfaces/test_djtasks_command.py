@@ -14,7 +14,8 @@ from djtasks.domain.identifiers import uuid7
 from djtasks.management import status as status_module
 from djtasks.management.report import ago, cell, table
 from djtasks.models import Message, Worker
-from tests.helpers_inprocess import new_holder, private, reserve, run_until_empty
+from djtasks.testing.inline import InlineWorker
+from tests.helpers_inprocess import run_until_empty
 from tests.surfaces.conftest import Run, told
 from tests.tasks import add, fail, note
 from tests.tasks_api.test_asking import gone, refuse, working
@@ -123,10 +124,9 @@ def test_status_shows_workers_and_queues(run: Run) -> None:
     alive = Worker.objects.create(name="one", host="h", pid=7, pool="processes", slots=2, excluded=["mail"])
     gone("lost")
     running = add.delay(1, 2)
-    with private() as vendor:
-        holder = new_holder()
-        holder.worker_id = str(alive.pk)
-        assert reserve(vendor, holder) is not None
+    worker = InlineWorker()
+    worker.holder.worker_id = str(alive.pk)
+    assert worker.reserve()
     for _ in range(3):
         add.delay(1, 2)
     add.apply_async((1, 2), queue="mail", countdown=60)

@@ -464,7 +464,7 @@ def test_result_that_no_database_takes_is_a_failure(value: Any) -> None:
 def test_result_that_nobody_wants_may_be_anything() -> None:
     """RES-7."""
     result = shared_task(lambda: object(), name="returning", ignore_result=True).delay()
-    assert [type(outcome) for outcome in run_until_empty()] == [outcomes.Success]
+    assert [type(each.outcome) for each in run_until_empty()] == [outcomes.Success]
     assert not result.exists()
 
 

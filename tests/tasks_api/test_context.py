@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from djtasks import AsyncResult, Task, shared_task
 from djtasks.models import Message, Result
 from djtasks.tasks.context import Request
-from tests.helpers_inprocess import HOSTNAME, new_holder, private, reserve, run, run_until_empty
+from djtasks.testing.inline import HOSTNAME, InlineWorker
+from tests.helpers_inprocess import run_until_empty
 from tests.tasks_api.samples import add, look, retry_until
 
 in_database = pytest.mark.django_db(transaction=True)
@@ -88,13 +88,10 @@ def test_message_that_is_delivered_again_says_so() -> None:
     """ACK-7."""
     task = shared_task(show.__wrapped__, name="late", bind=True, acks_late=True)
     task.delay()
-    with private() as vendor:
-        second = new_holder("second")
-        assert reserve(vendor, new_holder("first")) is not None
-        Message.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-        again = reserve(vendor, second)
-        assert again is not None
-        run(vendor, second, again)
+    first, second = InlineWorker("first"), InlineWorker("second")
+    assert first.reserve()
+    first.die()
+    second.deliver(*second.reserve())
     (request,) = seen
     assert (request.hostname, request.deliveries, request.losses, request.redelivered) == ("second", 2, 1, True)
     assert request.delivery_info == {"routing_key": "default", "priority": 0, "redelivered": True, "is_eager": False}

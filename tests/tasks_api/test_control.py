@@ -11,7 +11,7 @@ from djtasks import AsyncResult, control
 from djtasks.domain.identifiers import uuid7
 from djtasks.models import Message
 from djtasks.tasks import revoking
-from tests.helpers_inprocess import new_holder, private, reserve
+from djtasks.testing.inline import InlineWorker
 from tests.tasks import add, note
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,9 +62,8 @@ def test_all_of_a_task_or_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_runs_is_only_asked() -> None:
     running, waiting = add.delay(1, 2), add.delay(1, 2)
-    with private() as vendor:
-        message = reserve(vendor, new_holder())
-    assert message is not None and message.id == running.id
+    [message] = InlineWorker().reserve()
+    assert message.id == running.id
     assert control.revoke_all(task=add.name, terminate=True) == {"revoked": 1, "requested": 1, "too_late": 0}
     row = Message.objects.get()
     assert (str(row.pk), row.terminate) == (running.id, "SIGTERM") and states(waiting) == ["REVOKED"]

@@ -18,7 +18,8 @@ from djtasks.broker.purge import purge_results
 from djtasks.broker.vendors import shared_vendor
 from djtasks.exceptions import ResultNotFound, TaskRevokedError, TimeoutError
 from djtasks.models import Message, Result
-from tests.helpers_inprocess import HOSTNAME, new_holder, private, reserve, run, run_until_empty
+from djtasks.testing.inline import HOSTNAME, InlineWorker
+from tests.helpers_inprocess import run_until_empty
 from tests.tasks_api.samples import add, fail, fail_ignored, note, ran
 
 in_database = pytest.mark.django_db(transaction=True)
@@ -49,12 +50,11 @@ def test_task_goes_through_its_states() -> None:
     """RES-1."""
     result = add.delay(1, 2)
     states = [result.state]
-    with private() as vendor:
-        holder = new_holder()
-        message = reserve(vendor, holder)
-        states.append(result.state)
-        assert message is not None and not result.ready()
-        run(vendor, holder, message)
+    worker = InlineWorker()
+    [message] = worker.reserve()
+    states.append(result.state)
+    assert not result.ready()
+    worker.deliver(message)
     states.append(result.state)
     assert states == ["PENDING", "STARTED", "SUCCESS"] and result.status == "SUCCESS"
     assert (result.ready(), result.successful(), result.failed()) == (True, True, False)
@@ -100,9 +100,8 @@ def test_delayed_task_is_pending() -> None:
 def test_reserved_late_task_is_pending_until_its_body_begins() -> None:
     """RES-1."""
     result = shared_task(add.run, name="late", acks_late=True).delay(1, 2)
-    with private() as vendor:
-        reserve(vendor, new_holder())
-        assert result.state == "PENDING"
+    assert InlineWorker().reserve()
+    assert result.state == "PENDING"
 
 
 @in_database
@@ -161,10 +160,9 @@ def test_facts_of_what_nobody_knows() -> None:
 def test_worker_that_holds_a_message_is_told_by_its_id() -> None:
     """RES-9."""
     result = add.delay(1, 2)
-    with private() as vendor:
-        holder = new_holder()
-        reserve(vendor, holder)
-        assert result.worker == holder.worker_id
+    worker = InlineWorker()
+    assert worker.reserve()
+    assert result.worker == worker.holder.worker_id
 
 
 @in_database
@@ -417,13 +415,11 @@ def test_revoked_task_never_begins(options: dict[str, Any]) -> None:
 def test_task_that_may_be_running_is_asked_to_stop() -> None:
     """WORK-9, G6."""
     result = add.delay(1, 2)
-    with private() as vendor:
-        holder = new_holder()
-        message = reserve(vendor, holder)
-        assert message is not None
-        assert result.revoke() == result.revoke() == "requested"
-        assert Message.objects.get().revoked_at is not None
-        run(vendor, holder, message)
+    worker = InlineWorker()
+    [message] = worker.reserve()
+    assert result.revoke() == result.revoke() == "requested"
+    assert Message.objects.get().revoked_at is not None
+    worker.deliver(message)
     assert result.get() == 3
 
 
@@ -431,10 +427,10 @@ def test_task_that_may_be_running_is_asked_to_stop() -> None:
 def test_late_task_that_was_revoked_before_it_began_ends_revoked() -> None:
     """WORK-9."""
     result = shared_task(add.run, name="late", acks_late=True).delay(1, 2)
-    with private() as vendor:
-        reserve(vendor, new_holder())
-        assert result.revoke() == "requested"
-    Message.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    worker = InlineWorker()
+    assert worker.reserve()
+    assert result.revoke() == "requested"
+    worker.die()
     run_until_empty()
     assert result.state == "REVOKED"
 

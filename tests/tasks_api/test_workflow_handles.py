@@ -10,7 +10,8 @@ import pytest
 from djtasks import AsyncResult, GroupResult, shared_task
 from djtasks.exceptions import TaskRevokedError
 from djtasks.models import Dependency, Message
-from tests.helpers_inprocess import new_holder, private, reserve, run, run_one, run_until_empty
+from djtasks.testing.inline import InlineWorker
+from tests.helpers_inprocess import run_one, run_until_empty
 from tests.tasks_api.flows import message, send_chain, send_chord, send_group, step
 from tests.tasks_api.samples import add, note, ran
 from tests.tasks_api.test_graphs import total
@@ -70,14 +71,12 @@ def test_chain_is_revoked_by_an_id_alone() -> None:
 def test_step_that_runs_is_asked_to_stop() -> None:
     """WORK-9."""
     first, second, last = chain_of_three()
-    with private() as vendor:
-        holder = new_holder()
-        held = reserve(vendor, holder)
-        assert held is not None
-        assert last.revoke(terminate=True) == "revoked"
-        row = Message.objects.get()
-        assert str(row.pk) == first.id and row.revoked_at is not None and row.terminate == "SIGTERM"
-        run(vendor, holder, held)
+    worker = InlineWorker()
+    [held] = worker.reserve()
+    assert last.revoke(terminate=True) == "revoked"
+    row = Message.objects.get()
+    assert str(row.pk) == first.id and row.revoked_at is not None and row.terminate == "SIGTERM"
+    worker.deliver(held)
     assert states(first, second, last) == ["SUCCESS", "REVOKED", "REVOKED"]
 
 

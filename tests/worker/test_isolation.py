@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.db import connection, connections, transaction
 
-from djtasks.worker.isolation import close_all, isolated
+from djtasks.worker.isolation import close_all, isolated, lending
 from tests.tasks import leave_behind, look_around
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,6 +85,22 @@ def test_each_thread_is_isolated() -> None:
         thread.join()
     assert len({id(each) for each in found}) == 3
     assert [each.connection for each in found] == [None] * 3
+
+
+def test_connection_that_is_lent_stays_as_it_is() -> None:
+    """J3: a test goes on with it, and with its transaction."""
+    before = connection.connection or connection.ensure_connection() or connection.connection
+    with transaction.atomic(), lending(["default"]):
+        isolated(lambda: Group.objects.create(name="of the body"))
+        assert connections["default"].connection is before and connection.in_atomic_block
+    assert Group.objects.get().name == "of the body"
+
+
+def test_transaction_that_is_left_open_on_a_connection_of_ours_is_rolled_back() -> None:
+    """J1."""
+    with lending([]), suppress(Exception):
+        isolated(lambda: leave_behind.run("transaction"))
+    assert not connections["default"].in_atomic_block and connections["default"].get_autocommit()
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])

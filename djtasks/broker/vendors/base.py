@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
@@ -39,6 +39,8 @@ class Vendor(ABC):
 
     one_writer: ClassVar[bool] = False
     transient_codes: ClassVar[frozenset[str | int]] = frozenset()
+    # The clock that all moments of the queue are compared with, as an expression: the database's.
+    clock: Any = Now()
 
     def __init__(self, connection: BaseDatabaseWrapper, *, private: bool = False) -> None:
         self.connection = connection
@@ -58,6 +60,10 @@ class Vendor(ABC):
     def atomic(self) -> AbstractContextManager[None]:
         """Open a transaction, or a part of the one that is open."""
         return transaction.atomic(using=self.alias)
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Keep an error away from the transaction that is open, if one is."""
+        return self.atomic() if self.connection.in_atomic_block else nullcontext()
 
     # Working
 

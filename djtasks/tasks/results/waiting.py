@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import takewhile
 
-from django.db import connections
+from django.db import OperationalError, connections
 
 from djtasks.broker.vendors import private_vendor
 from djtasks.broker.vendors.base import RESULTS_CHANNEL
@@ -119,8 +119,13 @@ def check_that_workers_can_end(ids: Sequence[str]) -> None:
     if not connections[settings.DATABASE].in_atomic_block:
         return
     vendor = private_vendor()
+    visible: set[str] = set()
     try:
-        visible = {each for batch in batches(ids, BATCH) for each in vendor.living(batch)}
+        visible.update(each for batch in batches(ids, BATCH) for each in vendor.living(batch))
+    except OperationalError:
+        # One in memory, as tests have it, shows nothing to others while it is written to.
+        if not vendor.one_writer:
+            raise
     finally:
         vendor.connection.close()
     hidden = [each for each in ids if each not in visible]
@@ -129,7 +134,7 @@ def check_that_workers_can_end(ids: Sequence[str]) -> None:
         for pk in Message.objects.using(settings.DATABASE).filter(pk__in=batch).values_list("pk", flat=True)[:1]:
             raise RuntimeError(
                 f"{pk} was sent in the transaction that is still open here, or has ended where this cannot see it: "
-                "no worker can have it now; wait for it after the commit"
+                "no worker can have it now; wait for it after the commit, or in a test drain() first"
             )
     if visible and vendor.one_writer:
         raise RuntimeError(
