@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
+from djtasks.tasks import scheduled
 from tests.emptying import empty_swiftly
 from tests.servers import PostgresServer
 
@@ -35,6 +36,16 @@ def django_db_setup(django_db_setup: None) -> None:
     address, mark, options = os.environ["DATABASE_URL"].partition("?")
     server = "sqlite://" if connection.vendor == "sqlite" else address.rpartition("/")[0]
     os.environ["DATABASE_URL"] = f"{server}/{connection.settings_dict['NAME']}{mark}{options}"
+
+
+@pytest.fixture
+def nothing_declared() -> Iterator[None]:
+    """No schedule is declared beside a task, until the test declares some."""
+    kept = dict(scheduled._declared)
+    scheduled._declared.clear()
+    yield
+    scheduled._declared.clear()
+    scheduled._declared.update(kept)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
@@ -31,7 +32,7 @@ def _empty_databases(case: Any) -> None:
 def empty(connection: BaseDatabaseWrapper) -> None:
     """Delete all rows of all models' tables."""
     with connection.cursor() as cursor:
-        cursor.execute(_filled(connection))
+        cursor.execute(_filled(connection, tuple(app.label for app in apps.get_app_configs())))
         tables = [connection.ops.quote_name(table) for (table,) in cursor.fetchall()]
         if tables and connection.vendor == "postgresql":
             cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
@@ -41,8 +42,8 @@ def empty(connection: BaseDatabaseWrapper) -> None:
 
 
 @cache
-def _filled(connection: BaseDatabaseWrapper) -> str:
-    """Ask for the names of the tables that hold anything."""
+def _filled(connection: BaseDatabaseWrapper, labels: tuple[str, ...]) -> str:
+    """Ask for the names of those tables of these apps that hold anything."""
     tables = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
     quote = connection.ops.quote_name
     return " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {quote(table)})" for table in tables)  # noqa: S608

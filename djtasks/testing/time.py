@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Value
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from djtasks.beat.declared import synchronise
@@ -20,6 +19,7 @@ from djtasks.beat.tick import tick
 from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
 from djtasks.models import Message
+from djtasks.models.clock import Now
 
 MOMENTS = tuple(field.name for field in Message._meta.concrete_fields if isinstance(field, DateTimeField))
 

@@ -14,7 +14,7 @@ Connect = Callable[[], Vendor]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    commits = pytest.mark.django_db(transaction=True, available_apps=["djtasks"])
+    commits = pytest.mark.django_db(transaction=True)
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("django_db"):
             item.add_marker(commits)

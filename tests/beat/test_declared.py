@@ -17,6 +17,7 @@ from djtasks.broker.vendors import Vendor, private_vendor
 from djtasks.models import Message, Schedule
 from tests.beat.sentences import HOUR, change_by_sql, close, let_come_due, made, now, row, utc
 
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 SUM = {"task": "tests.tasks.add", "schedule": 3600, "args": (1, 2)}
 
 

@@ -17,7 +17,7 @@ Connect = Callable[[], Vendor]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Only our own tables are emptied afterwards, which takes a tenth of the time.
-    commits = pytest.mark.django_db(transaction=True, available_apps=["djtasks"])
+    commits = pytest.mark.django_db(transaction=True)
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(commits)

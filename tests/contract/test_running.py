@@ -14,12 +14,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from djtasks import AsyncResult
-from djtasks.broker.vendors import Vendor
+from djtasks.broker.settle import settle
 from djtasks.domain.outcomes import Settlement
 from djtasks.exceptions import TaskRevokedError, WorkerLostError
 from djtasks.models import Message
+from djtasks.testing.inline import InlineWorker
 from djtasks.worker import judge
-from djtasks.worker.aftermath import Aftermath
 from tests.contract import samples
 from tests.contract.django import (
     LOGGER,
@@ -29,7 +29,7 @@ from tests.contract.django import (
     task_finished,
     task_started,
 )
-from tests.helpers_inprocess import new_holder, private, reserve, run, run_one, run_until_empty, settle
+from tests.helpers_inprocess import run_one, run_until_empty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -116,23 +116,20 @@ def test_context_tells_of_this_attempt() -> None:
 
 def test_what_is_held_and_has_begun_is_running() -> None:
     result = samples.add.enqueue(1, 2)
-    with private() as vendor:
-        holder = new_holder()
-        message = reserve(vendor, holder)
-        result.refresh()
-        assert (result.status, result.attempts) == (TaskResultStatus.RUNNING, 1)
-        assert result.worker_ids == [holder.worker_id]
-        assert result.started_at is not None and result.finished_at is None
-        assert message is not None
-        run(vendor, holder, message)
+    worker = InlineWorker()
+    (message,) = worker.reserve()
+    result.refresh()
+    assert (result.status, result.attempts) == (TaskResultStatus.RUNNING, 1)
+    assert result.worker_ids == [worker.holder.worker_id]
+    assert result.started_at is not None and result.finished_at is None
+    worker.deliver(message)
     result.refresh()
     assert result.status == TaskResultStatus.SUCCESSFUL
 
 
 def test_late_task_of_a_lost_worker_is_attempted_again() -> None:
     result = samples.add_late.enqueue(1, 2)
-    with private() as vendor:
-        dead = lose(vendor)
+    dead = lose()
     result.refresh()
     assert result.status == TaskResultStatus.READY
     run_until_empty()
@@ -144,8 +141,7 @@ def test_late_task_of_a_lost_worker_is_attempted_again() -> None:
 
 def test_task_that_was_lost_for_good_has_one_attempt_and_one_error() -> None:
     result = samples.add.enqueue(1, 2)
-    with private() as vendor:
-        dead = lose(vendor)
+    dead = lose()
     run_until_empty()
     result.refresh()
     assert (result.status, result.worker_ids) == (TaskResultStatus.FAILED, [dead])
@@ -154,27 +150,19 @@ def test_task_that_was_lost_for_good_has_one_attempt_and_one_error() -> None:
 
 def test_task_whose_pool_died_has_begun() -> None:
     result = samples.add.enqueue(1, 2)
-    with private() as vendor:
-        holder = new_holder()
-        message = reserve(vendor, holder)
-        assert message is not None
-        settle(vendor, [Settlement(message.token, judge.after_loss(message, "it died", holder), None, message)])
+    dead = die_within()
     result.refresh()
-    assert (result.status, result.worker_ids) == (TaskResultStatus.FAILED, [holder.worker_id])
+    assert (result.status, result.worker_ids) == (TaskResultStatus.FAILED, [dead])
     assert result.last_attempted_at is not None
     assert [error.exception_class for error in result.errors] == [WorkerLostError]
 
 
 def test_late_task_whose_pool_died_is_attempted_again() -> None:
     result = samples.add_late.enqueue(1, 2)
-    with private() as vendor:
-        holder = new_holder()
-        message = reserve(vendor, holder)
-        assert message is not None
-        settle(vendor, [Settlement(message.token, judge.after_loss(message, "it died", holder), None, message)])
+    dead = die_within()
     run_until_empty()
     result.refresh()
-    assert (result.return_value, result.attempts, result.worker_ids[0]) == (3, 2, holder.worker_id)
+    assert (result.return_value, result.attempts, result.worker_ids[0]) == (3, 2, dead)
 
 
 def test_revoked_task_has_failed_without_an_attempt() -> None:
@@ -276,15 +264,8 @@ def test_end_that_no_body_tells_is_told_of_as_it_is_recorded() -> None:
         told.append((sender, task_result, type(sys.exc_info()[1])))
 
     result = samples.add.enqueue(1, 2)
-    with hearing(hear_end=hear), private() as vendor:
-        holder = new_holder()
-        message = reserve(vendor, holder)
-        assert message is not None
-        outcome = judge.after_loss(message, "it died", holder)
-        settle(vendor, [Settlement(message.token, outcome, None, message)])
-        aftermath = Aftermath(holder)
-        aftermath.tell(message, outcome)
-        aftermath.close()
+    with hearing(hear_end=hear):
+        die_within()
     result.refresh()
     assert told == [(type(task_backends["default"]), result, WorkerLostError)]
 
@@ -345,13 +326,22 @@ def attempt(result: Any) -> Any:
     return result.task.get_result(result.id)
 
 
-def lose(vendor: Vendor) -> str:
+def lose() -> str:
     """Let a worker begin the only message and vanish; return its id."""
-    holder = new_holder()
-    message = reserve(vendor, holder)
-    assert message is not None
+    worker = InlineWorker()
+    assert worker.reserve()
     Message.objects.update(started_at=Now(), leased_until=Now() - timedelta(seconds=1))
-    return holder.worker_id
+    return worker.holder.worker_id
+
+
+def die_within() -> str:
+    """Let the process that runs the only message die, and its worker tell of that; return the worker's id."""
+    worker = InlineWorker()
+    (message,) = worker.reserve()
+    outcome = judge.after_loss(message, "it died", worker.holder)
+    settle(worker.vendor, [Settlement(message.token, outcome, None, message)])
+    worker.aftermath.tell(message, outcome)
+    return worker.holder.worker_id
 
 
 def worker_of(result: Any) -> Any:

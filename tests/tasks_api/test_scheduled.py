@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,14 +12,7 @@ from djtasks.exceptions import ImproperlyConfigured
 from djtasks.tasks import registry
 from djtasks.tasks import scheduled as module
 
-
-@pytest.fixture(autouse=True)
-def nothing_declared() -> Iterator[None]:
-    kept = dict(module._declared)
-    module._declared.clear()
-    yield
-    module._declared.clear()
-    module._declared.update(kept)
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
 def test_task_stays_what_it_is_and_has_a_schedule() -> None:
