@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from djtasks.models.fields import ErrorsField, PayloadField
-from djtasks.models.invocations import Dependency, Invocation, Message, Result
+from djtasks.models.invocations import Dependency, Invocation, Message, Result, Task
 from djtasks.models.processes import Beat, Command, Worker
 from djtasks.models.schedules import Schedule, Slot
 
@@ -18,5 +18,6 @@ __all__ = [
     "Result",
     "Schedule",
     "Slot",
+    "Task",
     "Worker",
 ]

@@ -1,0 +1,191 @@
+"""Tasks in Django's admin: the list, the page of each, and the actions on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from djtasks.admin.durations import in_words
+from djtasks.admin.readonly import ReadOnlyAdmin
+from djtasks.admin.tasks.acting import act
+from djtasks.admin.tasks.changelist import TaskList
+from djtasks.admin.tasks.criteria import Criteria
+from djtasks.admin.tasks.detail import detail
+from djtasks.admin.tasks.filters import FILTERS
+from djtasks.admin.tasks.listing import PAGE, Listing
+from djtasks.admin.tasks.seen import Seen, seen
+from djtasks.admin.tasks.verbs import VERBS, Verb
+from djtasks.domain.identifiers import as_uuid
+from djtasks.models import Task
+
+
+class ChosenForm(ActionForm):
+    """Which action, and whether on all that match."""
+
+    select_across = forms.BooleanField(label=_("all that match"), required=False)
+
+
+def _action(verb: Verb) -> Callable[..., HttpResponse]:
+    def action(tasks: TaskAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
+        return act(tasks, request, verb)
+
+    action.__name__ = verb.name
+    return admin.action(permissions=[verb.permission], description=verb.label)(action)
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnlyAdmin):
+    """What waits, what runs and what has ended.
+
+    Subclass it to let people see only some of the tasks: every page and every action asks ``visible``.
+    """
+
+    list_display = (
+        *("shown_state", "shown_task", "shown_queue", "shown_priority"),
+        *("attempts", "waited", "ran", "shown_worker", "sent"),
+    )
+    list_display_links = ("shown_task",)
+    list_filter = FILTERS
+    search_fields = ("id", "task")
+    search_help_text = _("An id or its beginning, a part of a name, or argument:value.")
+    sortable_by = ()
+    list_per_page = PAGE
+    action_form = ChosenForm
+    actions = tuple(_action(verb) for verb in VERBS.values())
+    show_facets = admin.ShowFacets.NEVER
+    change_list_template = "admin/djtasks/task/change_list.html"
+
+    # What may be seen and done
+
+    def visible(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Narrow messages or results to those that this user may see and act on."""
+        return rows
+
+    def listing(self, request: HttpRequest, criteria: Criteria) -> Listing:
+        """Return the tasks that fit, as far as this user may see them; who may not see arguments cannot search them."""
+        if criteria.search.arguments and not self.has_payload_permission(request):
+            criteria = replace(criteria, search=criteria.search.without_arguments())
+        return Listing(criteria, partial(self.visible, request))
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Say who may run tasks now, or again."""
+        return request.user.has_perm("djtasks.retry_task")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Say who may revoke and terminate."""
+        return request.user.has_perm("djtasks.revoke_task")
+
+    def has_move_permission(self, request: HttpRequest) -> bool:
+        """Say who may change queue and priority."""
+        return request.user.has_perm("djtasks.change_task")
+
+    def has_delete_ended_permission(self, request: HttpRequest) -> bool:
+        """Say who may delete the records of what has ended."""
+        return request.user.has_perm("djtasks.delete_task")
+
+    def has_payload_permission(self, request: HttpRequest) -> bool:
+        """Say who may see arguments, results and what errors say."""
+        return request.user.has_perm("djtasks.view_payload")
+
+    def verbs_for(self, request: HttpRequest, task: Seen) -> list[Verb]:
+        """Name what this user may do with this task as it is."""
+        allowed = self.get_actions(request)
+        return [verb for name, verb in VERBS.items() if name in allowed and verb.applies(task)]
+
+    # The list
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TaskList]:
+        return TaskList
+
+    @admin.display(description=_("state"))
+    def shown_state(self, task: Seen) -> str:
+        """Say the state in text, shape and colour."""
+        return task.badge
+
+    @admin.display(description=_("task"))
+    def shown_task(self, task: Seen) -> str:
+        """Name the task and its id."""
+        return format_html('{} <span class="djtasks-id">{}</span>', task.row.task, task.pk)
+
+    @admin.display(description=_("queue"))
+    def shown_queue(self, task: Seen) -> str:
+        """Name the queue."""
+        return task.row.queue
+
+    @admin.display(description=_("priority"))
+    def shown_priority(self, task: Seen) -> int:
+        """Give the priority."""
+        return task.row.priority
+
+    @admin.display(description=_("attempts"))
+    def attempts(self, task: Seen) -> str:
+        """Count the attempts, and how many there may be."""
+        return task.attempts
+
+    @admin.display(description=_("waited"))
+    def waited(self, task: Seen) -> str:
+        """Say how long it has been due without being run."""
+        return in_words(task.waited)
+
+    @admin.display(description=_("ran"))
+    def ran(self, task: Seen) -> str:
+        """Say how long its body has run."""
+        return in_words(task.ran)
+
+    @admin.display(description=_("worker"))
+    def shown_worker(self, task: Seen) -> str:
+        """Name the worker that holds it, or that has ended it."""
+        return task.worker
+
+    @admin.display(description=_("sent"))
+    def sent(self, task: Seen) -> datetime:
+        """Say when it was sent."""
+        return task.row.enqueued_at
+
+    # One task
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show one task; nothing is changed here."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        task = self._find(request, object_id)
+        if task is None:
+            messages.warning(request, gettext("There is no such task: it never was, has expired, or was deleted."))
+            return HttpResponseRedirect(reverse("admin:djtasks_task_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            **detail(self, request, task),
+            "opts": self.opts,
+            "media": self.media,
+            "title": task.row.task,
+            "verbs": self.verbs_for(request, task),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/djtasks/task/detail.html", context)
+
+    def _find(self, request: HttpRequest, object_id: str) -> Seen | None:
+        try:
+            found = self.listing(request, Criteria()).find([as_uuid(unquote(object_id))])
+        except ValueError:
+            return None
+        return next(seen(found), None)
