@@ -44,6 +44,18 @@ class Choice(NamedTuple):
     more: bool = False
 
 
+def is_chosen(request: HttpRequest) -> bool:
+    """Say whether tasks were selected, or all that match are meant."""
+    return ACTION_CHECKBOX_NAME in request.POST or _means_all(request)
+
+
+def asked_for(request: HttpRequest) -> str:
+    """Name the action whose button was pushed: the list has them above and below."""
+    asked = request.POST.getlist("action")
+    index = request.POST.get("index", "0")
+    return asked[int(index)] if index.isdecimal() and int(index) < len(asked) else ""
+
+
 def act(admin: TaskAdmin, request: HttpRequest, verb: Verb) -> HttpResponse:
     """Ask whether to do it, and once that is confirmed do it."""
     is_confirmed = CONFIRMED in request.POST
@@ -61,7 +73,7 @@ def act(admin: TaskAdmin, request: HttpRequest, verb: Verb) -> HttpResponse:
 
 def _choice(admin: TaskAdmin, request: HttpRequest, until: str) -> Choice:
     """Find the tasks that were selected, or all that match and were there when that was asked."""
-    if request.POST.get("select_across") not in ("1", "on", "True"):
+    if not _means_all(request):
         try:
             ids = [as_uuid(text) for text in request.POST.getlist(ACTION_CHECKBOX_NAME)[:MOST_AT_ONCE]]
         except ValueError as error:
@@ -72,6 +84,10 @@ def _choice(admin: TaskAdmin, request: HttpRequest, until: str) -> Choice:
         raise BadRequest(f"{UNTIL} is a moment")
     tasks, more = _matching(admin.listing(request, replace(criteria_of(request.GET), until=moment)))
     return Choice(list(seen(tasks)), more)
+
+
+def _means_all(request: HttpRequest) -> bool:
+    return request.POST.get("select_across") in ("1", "on", "True")
 
 
 def _matching(listing: Listing) -> tuple[list[Invocation], bool]:

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from djtasks.admin.durations import in_words
 from djtasks.admin.readonly import ReadOnlyAdmin
-from djtasks.admin.tasks.acting import act
+from djtasks.admin.tasks.acting import act, asked_for, is_chosen
 from djtasks.admin.tasks.changelist import TaskList
 from djtasks.admin.tasks.criteria import Criteria
 from djtasks.admin.tasks.detail import detail
@@ -112,6 +112,15 @@ class TaskAdmin(ReadOnlyAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TaskList]:
         return TaskList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list; or do to tasks what was asked, also where all that match are meant and none was selected."""
+        if request.method == "POST" and is_chosen(request):
+            if not self.has_view_permission(request):
+                raise PermissionDenied
+            if (name := asked_for(request)) in self.get_actions(request):
+                return act(self, request, VERBS[name])
+        return super().changelist_view(request, {"title": gettext("Tasks"), **(extra_context or {})})
 
     @admin.display(description=_("state"))
     def shown_state(self, task: Seen) -> str:

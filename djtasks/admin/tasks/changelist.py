@@ -10,7 +10,6 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
 
 from djtasks.admin.tasks.criteria import Criteria, criteria_of
 from djtasks.admin.tasks.listing import Page
@@ -58,7 +57,6 @@ class TaskList(ChangeList):
         self.show_admin_actions = True
         self.can_show_all, self.multi_page = True, False
         self.paginator = Paginator(self.result_list, self.list_per_page)
-        self.title = _("Tasks")
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """Keep the order of ids, which is that in which tasks were sent."""
