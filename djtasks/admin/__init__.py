@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from djtasks.admin.processes import BeatAdmin, WorkerAdmin
-from djtasks.admin.schedules import ScheduleAdmin, SlotAdmin
+from djtasks.admin.schedules.admin import ScheduleAdmin, SlotAdmin
 from djtasks.admin.tasks.admin import TaskAdmin
 
 __all__ = ["BeatAdmin", "ScheduleAdmin", "SlotAdmin", "TaskAdmin", "WorkerAdmin"]

@@ -10,7 +10,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client
 from django.urls import reverse
 
-from djtasks.admin.tasks.acting import CONFIRMED
+from djtasks.admin.confirming import CONFIRMED
 
 LIST = "admin:djtasks_task_changelist"
 ROW = re.compile(r'data-state="([^"]*)".*?/task/([0-9a-f-]{36})/change/', re.DOTALL)

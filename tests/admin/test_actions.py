@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from djtasks import AsyncResult
+from djtasks.admin.confirming import CONFIRMED
 from djtasks.admin.tasks import acting
 from djtasks.admin.tasks.admin import TaskAdmin
 from djtasks.admin.tasks.verbs import VERBS
@@ -153,7 +154,7 @@ def verbs_on(page: str) -> set[str]:
 
 def test_from_the_page_of_a_task_one_comes_back_to_it(admin_client: Client) -> None:
     handle = add.delay(1, 2)
-    data = {"action": "revoke", "_selected_action": handle.id, "from": "task", acting.CONFIRMED: "yes"}
+    data = {"action": "revoke", "_selected_action": handle.id, "from": "task", CONFIRMED: "yes"}
     answer = admin_client.post(reverse(LIST), data)
     assert answer.headers["Location"] == reverse("admin:djtasks_task_change", args=[handle.id])
 
@@ -210,7 +211,7 @@ def test_nothing_is_done_by_looking_nor_for_another_site(verb: str) -> None:
     client.force_login(User.objects.create_superuser("root", "", "x"))
     handle = add.apply_async((1, 2), countdown=60)
     before = everything()
-    data = {"action": verb, "_selected_action": handle.id, acting.CONFIRMED: "yes", "queue": "mail"}
+    data = {"action": verb, "_selected_action": handle.id, CONFIRMED: "yes", "queue": "mail"}
     page = reverse("admin:djtasks_task_change", args=[handle.id])
     client.get(reverse(LIST), data)
     client.get(page, data)
@@ -317,7 +318,7 @@ def test_some_may_be_hidden_from_some(admin_client: Client, monkeypatch: pytest.
 
 @pytest.mark.parametrize("chosen", [[str(uuid4())], ["nonsense"], []])
 def test_what_is_not_there_is_not_done(admin_client: Client, chosen: list[str]) -> None:
-    data = {"action": "revoke", "index": "0", "_selected_action": chosen, acting.CONFIRMED: "yes"}
+    data = {"action": "revoke", "index": "0", "_selected_action": chosen, CONFIRMED: "yes"}
     admin_client.raise_request_exception = False
     assert admin_client.post(reverse(LIST), data).status_code in (302, 400)
     assert not LogEntry.objects.exists()

@@ -19,6 +19,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from djtasks.admin.audit import record
+from djtasks.admin.confirming import is_confirmed, question
 from djtasks.admin.tasks.criteria import Criteria, criteria_of
 from djtasks.admin.tasks.listing import Listing
 from djtasks.admin.tasks.seen import Seen, seen
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 1000
 MOST_SHOWN = 20
 MOST_PAGES = 20
-CONFIRMED = "confirmed"
 UNTIL = "until"
 
 
@@ -58,11 +58,11 @@ def asked_for(request: HttpRequest) -> str:
 
 def act(admin: TaskAdmin, request: HttpRequest, verb: Verb) -> HttpResponse:
     """Ask whether to do it, and once that is confirmed do it."""
-    is_confirmed = CONFIRMED in request.POST
-    form = verb.form(request.POST if is_confirmed else None) if verb.form else None
+    confirmed = is_confirmed(request)
+    form = verb.form(request.POST if confirmed else None) if verb.form else None
     until = request.POST.get(UNTIL) or shared_vendor().now().isoformat()
     choice = _choice(admin, request, until)
-    if not is_confirmed or (form and not form.is_valid()):
+    if not confirmed or (form and not form.is_valid()):
         return _question(admin, request, verb, choice, form, until)
     answers = _perform(request, verb, choice, form.cleaned_data if form else {})
     _tell(request, verb, answers, choice.more)
@@ -105,24 +105,19 @@ def _matching(listing: Listing) -> tuple[list[Invocation], bool]:
 def _question(
     admin: TaskAdmin, request: HttpRequest, verb: Verb, choice: Choice, form: Any, until: str
 ) -> TemplateResponse:
-    context = {
-        **admin.admin_site.each_context(request),
-        "title": verb.label,
-        "opts": Task._meta,
-        "media": admin.media,
-        "verb": verb,
-        "form": form,
-        "shown": choice.tasks[:MOST_SHOWN],
-        "count": len(choice.tasks),
-        "rest": max(0, len(choice.tasks) - MOST_SHOWN),
-        "more": choice.more,
-        "until": until,
-        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
-        "select_across": request.POST.get("select_across", ""),
-        "origin": request.POST.get("from", ""),
-        "checkbox_name": ACTION_CHECKBOX_NAME,
-    }
-    return TemplateResponse(request, "admin/djtasks/task/confirmation.html", context)
+    return question(
+        admin,
+        request,
+        title=verb.label,
+        text=verb.question,
+        template="admin/djtasks/task/confirmation.html",
+        form=form,
+        shown=choice.tasks[:MOST_SHOWN],
+        count=len(choice.tasks),
+        rest=max(0, len(choice.tasks) - MOST_SHOWN),
+        more=choice.more,
+        until=until,
+    )
 
 
 def _perform(request: HttpRequest, verb: Verb, choice: Choice, given: Mapping[str, Any]) -> Counter[str]:
