@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,15 +15,15 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.html import format_html
+from django.urls import path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.admin.durations import in_words
+from djtasks.admin.overview.view import overview
 from djtasks.admin.readonly import ReadOnlyAdmin
 from djtasks.admin.tasks.acting import act, asked_for, is_chosen
 from djtasks.admin.tasks.changelist import TaskList
+from djtasks.admin.tasks.columns import TaskColumns
 from djtasks.admin.tasks.criteria import Criteria
 from djtasks.admin.tasks.detail import detail
 from djtasks.admin.tasks.filters import FILTERS
@@ -50,7 +49,7 @@ def _action(verb: Verb) -> Callable[..., HttpResponse]:
 
 
 @admin.register(Task)
-class TaskAdmin(ReadOnlyAdmin):
+class TaskAdmin(TaskColumns, ReadOnlyAdmin):
     """What waits, what runs and what has ended.
 
     Subclass it to let people see only some of the tasks: every page and every action asks ``visible``.
@@ -70,6 +69,10 @@ class TaskAdmin(ReadOnlyAdmin):
     actions = tuple(_action(verb) for verb in VERBS.values())
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "admin/djtasks/task/change_list.html"
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(partial(overview, self))
+        return [path("overview/", view, name="djtasks_overview"), *super().get_urls()]
 
     # What may be seen and done
 
@@ -121,51 +124,6 @@ class TaskAdmin(ReadOnlyAdmin):
             if (name := asked_for(request)) in self.get_actions(request):
                 return act(self, request, VERBS[name])
         return super().changelist_view(request, {"title": gettext("Tasks"), **(extra_context or {})})
-
-    @admin.display(description=_("state"))
-    def shown_state(self, task: Seen) -> str:
-        """Say the state in text, shape and colour."""
-        return task.badge
-
-    @admin.display(description=_("task"))
-    def shown_task(self, task: Seen) -> str:
-        """Name the task and its id."""
-        return format_html('{} <span class="djtasks-id">{}</span>', task.row.task, task.pk)
-
-    @admin.display(description=_("queue"))
-    def shown_queue(self, task: Seen) -> str:
-        """Name the queue."""
-        return task.row.queue
-
-    @admin.display(description=_("priority"))
-    def shown_priority(self, task: Seen) -> int:
-        """Give the priority."""
-        return task.row.priority
-
-    @admin.display(description=_("attempts"))
-    def attempts(self, task: Seen) -> str:
-        """Count the attempts, and how many there may be."""
-        return task.attempts
-
-    @admin.display(description=_("waited"))
-    def waited(self, task: Seen) -> str:
-        """Say how long it has been due without being run."""
-        return in_words(task.waited)
-
-    @admin.display(description=_("ran"))
-    def ran(self, task: Seen) -> str:
-        """Say how long its body has run."""
-        return in_words(task.ran)
-
-    @admin.display(description=_("worker"))
-    def shown_worker(self, task: Seen) -> str:
-        """Name the worker that holds it, or that has ended it."""
-        return task.worker
-
-    @admin.display(description=_("sent"))
-    def sent(self, task: Seen) -> datetime:
-        """Say when it was sent."""
-        return task.row.enqueued_at
 
     # One task
 
