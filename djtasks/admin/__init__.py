@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from djtasks.admin.processes import BeatAdmin, WorkerAdmin
+from djtasks.admin.processes.admin import BeatAdmin, WorkerAdmin
 from djtasks.admin.schedules.admin import ScheduleAdmin, SlotAdmin
 from djtasks.admin.tasks.admin import TaskAdmin
 

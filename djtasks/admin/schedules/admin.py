@@ -39,7 +39,7 @@ class ScheduleAdmin(QueueAdmin):
     """When which messages are made; of what code declares, people say whether it is enabled."""
 
     form = ScheduleForm
-    change_form_template = "admin/djtasks/schedule/change_form.html"
+    change_form_template = "admin/djtasks/change_form.html"
     list_display = ("name", "task", "kind", "expression", "enabled", "next_run_at", "last_run_at", "runs", "error")
     list_filter = ("enabled", "kind", "source")
     search_fields = ("name", "task")
