@@ -122,7 +122,6 @@ class Task(Message):
             ("retry_task", "Can run tasks now, or again"),
             ("revoke_task", "Can revoke and terminate tasks"),
             ("enqueue_task", "Can send tasks"),
-            ("pause_queue", "Can pause and resume queues"),
         )
 
 

@@ -8,6 +8,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from djtasks.admin.overview import endings, queues
 from djtasks.admin.overview.looking import look
-from djtasks.models import Beat, Message, Result, Worker
+from djtasks.models import Beat, Message, Queue, Result, Worker
 from tests.admin.conftest import Operator
 from tests.beat.sentences import hourly
 from tests.helpers_inprocess import run_until_empty
@@ -175,3 +176,40 @@ def test_overview_is_for_who_may_see_tasks(operator: Operator) -> None:
 def test_it_is_found_from_where_one_begins(admin_client: Client) -> None:
     for page in (reverse("admin:app_list", args=["djtasks"]), reverse("admin:djtasks_task_changelist")):
         assert reverse(PAGE) in admin_client.get(page).content.decode()
+
+
+# Pauses
+
+
+def switch(client: Client, action: str, name: str = "mail", **given: Any) -> Any:
+    return client.post(reverse(PAGE), {"action": action, "name": name, **given}, follow=True)
+
+
+def test_queue_is_paused_and_resumed_after_a_question(admin_client: Client) -> None:
+    """S6."""
+    asked = switch(admin_client, "pause")
+    assert b'name="confirmed"' in asked.content and not Queue.objects.exists()
+    assert b"Pause: mail." in switch(admin_client, "pause", confirmed="yes").content
+    assert Queue.objects.get().paused_at and "paused for" in shown(admin_client)
+    assert b"was so already" in switch(admin_client, "pause", confirmed="yes").content
+    switch(admin_client, "resume", confirmed="yes")
+    assert Queue.objects.get().paused_at is None and "paused for" not in shown(admin_client)
+    assert list(LogEntry.objects.order_by("pk").values_list("object_id", "change_message")) == [
+        ("mail", "Pause"),
+        ("mail", "Resume"),
+    ]
+
+
+@pytest.mark.parametrize("given", [{"action": "explode"}, {"action": "pause", "name": "a b"}, {"action": "pause"}])
+def test_what_cannot_be_meant_is_refused(admin_client: Client, given: dict[str, str]) -> None:
+    assert switch(admin_client, **{"name": "", **given}, confirmed="yes").status_code == 400
+    assert not Queue.objects.exists()
+
+
+def test_only_who_may_pauses(operator: Operator) -> None:
+    """S7."""
+    add.delay(1, 2)
+    client = operator("change_task", "control_worker")
+    assert switch(client, "pause", confirmed="yes").status_code == 403 and not Queue.objects.exists()
+    assert 'value="pause"' not in shown(client)
+    assert 'value="pause"' in shown(operator("pause_queue", name="may"))

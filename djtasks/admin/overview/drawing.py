@@ -43,4 +43,4 @@ def as_table(bars: Sequence[Bar]) -> SafeString:
     """Write the numbers of a chart for who cannot see it."""
     rows = format_html_join("", "<tr><td>{}</td><td>{}</td></tr>", ((bar.ended, bar.failed) for bar in bars))
     head = format_html('<tr><th scope="col">{}</th><th scope="col">{}</th></tr>', _("ended"), _("failed"))
-    return format_html('<table class="djtasks-unseen"><thead>{}</thead><tbody>{}</tbody></table>', head, rows)
+    return format_html("<table><thead>{}</thead><tbody>{}</tbody></table>", head, rows)

@@ -74,9 +74,9 @@ def give(admin: WorkerAdmin, request: HttpRequest, order: Order, workers: Iterab
         return None
     for name, answer in sorted(replies.answers.items()):
         level = messages.ERROR if name in replies.failed else messages.SUCCESS
-        messages.add_message(request, level, f"{name}: {_said(answer)}")
+        messages.add_message(request, level, f"{order.label}: {name}: {_said(answer)}")
     for name, reason in sorted(replies.missing.items()):
-        messages.warning(request, f"{name}: {MISSING.get(reason, reason)}")
+        messages.warning(request, f"{order.label}: {name}: {MISSING.get(reason, reason)}")
     with translation.override(None):
         details = ", ".join(f"{name}={value}" for name, value in given.items())
         what = f"{order.label}{f' ({details})' if details else ''}"

@@ -40,11 +40,11 @@ def act(admin: ScheduleAdmin, request: HttpRequest, verb: Verb, schedules: Itera
         try:
             said = verb.act(schedule)
         except (DjtasksError, TypeError, ValueError) as error:
-            messages.error(request, f"{schedule.name}: {error}")
+            messages.error(request, f"{verb.label}: {schedule.name}: {error}")
             continue
         with translation.override(None):
             record(request, Schedule, [(schedule.pk, schedule.name)], f"{verb.label}{f': {said}' if said else ''}")
-        messages.success(request, f"{schedule.name}. {verb.label}. {said}")
+        messages.success(request, f"{verb.label}: {schedule.name} {said}")
     return None
 
 

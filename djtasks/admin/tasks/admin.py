@@ -144,7 +144,7 @@ class TaskAdmin(TaskColumns, ReadOnlyAdmin):
             **detail(self, request, task),
             "opts": self.opts,
             "media": self.media,
-            "title": task.row.task,
+            "title": task.name,
             "verbs": self.verbs_for(request, task),
             **(extra_context or {}),
         }

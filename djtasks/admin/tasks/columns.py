@@ -23,12 +23,12 @@ class TaskColumns:
     @admin.display(description=_("task"))
     def shown_task(self, task: Seen) -> str:
         """Name the task and its id."""
-        return format_html('{} <span class="djtasks-id">{}</span>', task.row.task, task.pk)
+        return format_html('{} <span class="djtasks-id" title="{}">{}</span>', task.name, task.pk, task.short_id)
 
     @admin.display(description=_("queue"))
     def shown_queue(self, task: Seen) -> str:
         """Name the queue."""
-        return task.row.queue
+        return task.queue
 
     @admin.display(description=_("priority"))
     def shown_priority(self, task: Seen) -> int:

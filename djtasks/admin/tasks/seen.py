@@ -13,6 +13,7 @@ from djtasks.beat.moments import from_row
 from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
 from djtasks.domain import states
+from djtasks.domain.escaping import one_line
 from djtasks.models import Invocation, Message, Result, Task, Worker
 from djtasks.tasks import registry
 
@@ -51,6 +52,22 @@ class Seen:
     def message(self) -> Message | None:
         """Its message, while it lives."""
         return self.row if isinstance(self.row, Message) else None
+
+    @property
+    def name(self) -> str:
+        """The name of its task, as it may be shown on one line."""
+        return one_line(self.row.task)
+
+    @property
+    def queue(self) -> str:
+        """The name of its queue, as it may be shown on one line."""
+        return one_line(self.row.queue)
+
+    @property
+    def short_id(self) -> str:
+        """The id, as much of it as tells tasks apart."""
+        text = str(self.pk)
+        return f"{text[:13]}…{text[-4:]}"
 
     @property
     def label(self) -> str:
@@ -103,9 +120,9 @@ class Seen:
     def worker(self) -> str:
         """The worker that holds it, or that has ended it."""
         if self.result is not None and self.result.hostname:
-            return self.result.hostname
+            return one_line(self.result.hostname)
         holds = self.result is not None or self.label in (states.RESERVED, states.RUNNING)
-        return self.workers.get(self.row.worker, str(self.row.worker)) if holds and self.row.worker else ""
+        return one_line(self.workers.get(self.row.worker, str(self.row.worker))) if holds and self.row.worker else ""
 
     @property
     def _end(self) -> datetime:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from djtasks.admin.tasks.criteria import ENDED, LIVE
 from djtasks.domain import states
+from djtasks.domain.escaping import one_line
 
 LABELS: Mapping[str, Any] = {
     LIVE: _("waiting or running"),
@@ -44,5 +45,5 @@ def badge(label: str) -> str:
         label.lower() if label in SHAPES else "other",
         label,
         SHAPES.get(label, "◇"),
-        LABELS.get(label, label),
+        LABELS.get(label, one_line(label)),
     )
