@@ -64,9 +64,10 @@ class BeatSeen(NamedTuple):
 def look() -> dict[str, Any]:
     """Read it all."""
     vendor = shared_vendor()
-    now = from_row(vendor.now())
-    standing = {each.name: each for each in standings(now)}
-    together, course_of = courses(now)
+    moment = vendor.now()
+    now = from_row(moment)
+    standing = {each.name: each for each in standings()}
+    together, course_of = courses(moment)
     pauses = paused(vendor)
     names = sorted(standing.keys() | course_of.keys() | pauses.keys())
     found = health(vendor)
@@ -78,6 +79,7 @@ def look() -> dict[str, Any]:
                 standing.get(name) or Standing(name),
                 course_of.get(name),
                 _ago(pauses[name], now) if name in pauses else "",
+                now,
             )
             for name in names
         ],
@@ -98,14 +100,14 @@ def look() -> dict[str, Any]:
     }
 
 
-def _queue(standing: Standing, course: Course | None, paused_for: str) -> QueueSeen:
+def _queue(standing: Standing, course: Course | None, paused_for: str, now: datetime) -> QueueSeen:
     return QueueSeen(
         one_line(standing.name),
         standing,
         paused_for,
         course,
         chart(course, "spark") if course else "",
-        in_words(standing.oldest),
+        _ago(standing.oldest, now) if standing.oldest else "",
         [in_words(each) for each in (course and course.waited) or ()],
         [in_words(each) for each in (course and course.ran) or ()],
     )

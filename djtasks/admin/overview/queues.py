@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.db.models import Count, Min
+
+from djtasks.admin.tasks.criteria import OF_MESSAGES
 from djtasks.beat.moments import from_row
 from djtasks.broker.queues import names_of_queues
 from djtasks.conf import settings
@@ -18,7 +21,8 @@ from djtasks.models import Message
 # What is in hand stands at the head.
 MOST_LOOKED_AT = 5_000
 MOST_COUNTED = 100_000
-COLUMNS = ("id", "task", "worker", "due_at", "leased_until", "started_at", "retries")
+MOST_RUNNING = 200
+LABELS = (states.READY, states.DELAYED, states.RETRYING, states.BLOCKED, states.RESERVED, states.RUNNING)
 
 
 class Running(NamedTuple):
@@ -36,7 +40,8 @@ class Standing:
 
     name: str
     counts: Counter[str] = field(default_factory=Counter)
-    oldest: timedelta | None = None
+    # When the first of those came due that could run at once.
+    oldest: datetime | None = None
     running: list[Running] = field(default_factory=list)
     # Of so many messages as there are, or as were counted.
     depth: int = 0
@@ -62,29 +67,30 @@ class Standing:
         return self.counts[states.DELAYED] + self.counts[states.RETRYING]
 
 
-def standings(now: datetime) -> Iterator[Standing]:
+def standings() -> Iterator[Standing]:
     """Look at each queue in which messages live."""
-    for name in names_of_queues():
-        yield _standing(name, now)
+    return map(_standing, names_of_queues())
 
 
-def _standing(name: str, now: datetime) -> Standing:
+def _standing(name: str) -> Standing:
     rows = Message.objects.using(settings.DATABASE).filter(queue=name).order_by("-priority", "due_at", "id")
-    found = Standing(name)
-    for pk, task, worker, due_at, leased_until, started_at, retries in rows.values_list(*COLUMNS)[:MOST_LOOKED_AT]:
-        found.depth += 1
-        label = states.label_of_message(
-            due_at=due_at and from_row(due_at),
-            leased_until=leased_until and from_row(leased_until),
-            started_at=started_at and from_row(started_at),
-            retries=retries,
-            now=now,
-        )
-        found.counts[label] += 1
-        if label == states.READY:
-            found.oldest = max(found.oldest or timedelta(), now - from_row(due_at))
-        elif label == states.RUNNING:
-            found.running.append(Running(pk, task, worker, from_row(started_at)))
-    if not found.is_complete:
-        found.depth = rows[:MOST_COUNTED].count()
-    return found
+    counts: dict[str, Any] = {label: Count("pk", filter=OF_MESSAGES[label]) for label in LABELS}
+    head = rows[:MOST_LOOKED_AT].aggregate(
+        **counts, depth=Count("pk"), oldest=Min("due_at", filter=OF_MESSAGES[states.READY])
+    )
+    depth, oldest = head.pop("depth"), head.pop("oldest")
+    if depth == MOST_LOOKED_AT:
+        depth = rows.order_by().values("queue")[:MOST_COUNTED].count()
+    # No more than there are at the head, or the search for more would go on to the end of the queue.
+    running = rows.filter(OF_MESSAGES[states.RUNNING]).values_list("id", "task", "worker", "started_at")
+    return Standing(
+        name,
+        Counter(head),
+        oldest and from_row(oldest),
+        [
+            Running(pk, task, worker, from_row(since))
+            for pk, task, worker, since in running[: min(head[states.RUNNING], MOST_RUNNING)]
+            if since
+        ],
+        depth,
+    )

@@ -65,7 +65,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     def runs(self, worker: Worker) -> str:
         """Link what it runs now."""
         now = from_row(shared_vendor().now())
-        running = [each for queue in standings(now) for each in queue.running if each.worker == worker.pk]
+        running = [each for queue in standings() for each in queue.running if each.worker == worker.pk]
         links = (
             (reverse("admin:djtasks_task_change", args=[each.id]), each.task, in_words(now - each.since))
             for each in running

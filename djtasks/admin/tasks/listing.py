@@ -25,6 +25,8 @@ Visible = Callable[[QuerySet[Any]], QuerySet[Any]]
 
 PAGE = 50
 MOST_LOOKED_AT = 20_000
+# Of what may fit so many are read at a time.
+CANDIDATES = 500
 # A message becomes a result and never the other way round, so messages are read first.
 TABLES: tuple[Any, ...] = (Message, Result)
 ARGUMENTS = ("args", "kwargs", "options")
@@ -71,7 +73,8 @@ class Listing:
     def _read(self, bound: UUID | None, descending: bool, size: int) -> Page:
         searches = self.criteria.narrows and not self.criteria.is_exact
         horizon = self._horizon(bound, descending) if searches else None
-        read = [self._fitting(table, bound, horizon, descending, size + 1) for table in TABLES]
+        some = max(size + 1, CANDIDATES) if self._reads_arguments else size + 1
+        read = [self._fitting(table, bound, horizon, descending, some) for table in TABLES]
         both = merge(*read, key=attrgetter("pk"), reverse=descending)
         found = [[*same][-1] for _, same in islice(groupby(both, key=attrgetter("pk")), size + 1)]
         tasks = found[:size]

@@ -47,7 +47,8 @@ class Search:
         for name in self.names:
             fits &= Q(task__icontains=name)
         for argument, value in self.arguments:
-            fits &= Q(kwargs__contains=_as_json(argument)) | Q(args__contains=_inner(value))
+            named = Q(kwargs__contains=_as_json(argument)) & Q(kwargs__contains=_inner(value))
+            fits &= named | Q(args__contains=_inner(value))
         return fits
 
     def fits(self, task: Invocation) -> bool:
