@@ -59,6 +59,8 @@ def pages(rows: dict[str, Any]) -> dict[str, str]:
         "new schedule": reverse("admin:djtasks_schedule_add"),
         "search": f"{paths['tasks']}?q=script&state=FAILURE&queue=%3Cscript%3E",
         "history": reverse("admin:djtasks_task_history", args=[rows["ended"].pk]),
+        "send": f"{reverse('admin:djtasks_send')}?task=tests.tasks.add",
+        "send like": f"{reverse('admin:djtasks_send')}?like={rows['ended'].pk}",
         "index": reverse("admin:app_list", args=["djtasks"]),
     }
     return paths | change | more

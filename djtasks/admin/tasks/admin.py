@@ -29,6 +29,7 @@ from djtasks.admin.tasks.detail import detail
 from djtasks.admin.tasks.filters import FILTERS
 from djtasks.admin.tasks.listing import PAGE, Listing
 from djtasks.admin.tasks.seen import Seen, seen
+from djtasks.admin.tasks.sending import send_view
 from djtasks.admin.tasks.verbs import VERBS, Verb
 from djtasks.domain.identifiers import as_uuid
 from djtasks.models import Task
@@ -71,8 +72,14 @@ class TaskAdmin(TaskColumns, ReadOnlyAdmin):
     change_list_template = "admin/djtasks/task/change_list.html"
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(partial(overview, self))
-        return [path("overview/", view, name="djtasks_overview"), *super().get_urls()]
+        views = {"overview": overview, "send": send_view}
+        return [
+            *(
+                path(f"{name}/", self.admin_site.admin_view(partial(view, self)), name=f"djtasks_{name}")
+                for name, view in views.items()
+            ),
+            *super().get_urls(),
+        ]
 
     # What may be seen and done
 
@@ -102,6 +109,10 @@ class TaskAdmin(TaskColumns, ReadOnlyAdmin):
         """Say who may delete the records of what has ended."""
         return request.user.has_perm("djtasks.delete_task")
 
+    def has_enqueue_permission(self, request: HttpRequest) -> bool:
+        """Say who may send tasks."""
+        return request.user.has_perm("djtasks.enqueue_task")
+
     def has_payload_permission(self, request: HttpRequest) -> bool:
         """Say who may see arguments, results and what errors say."""
         return request.user.has_perm("djtasks.view_payload")
@@ -123,7 +134,14 @@ class TaskAdmin(TaskColumns, ReadOnlyAdmin):
                 raise PermissionDenied
             if (name := asked_for(request)) in self.get_actions(request):
                 return act(self, request, VERBS[name])
-        return super().changelist_view(request, {"title": gettext("Tasks"), **(extra_context or {})})
+        return super().changelist_view(
+            request,
+            {
+                "title": gettext("Tasks"),
+                "may_send": self.has_enqueue_permission(request),
+                **(extra_context or {}),
+            },
+        )
 
     # One task
 
@@ -135,7 +153,7 @@ class TaskAdmin(TaskColumns, ReadOnlyAdmin):
             raise PermissionDenied
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        task = self._find(request, object_id)
+        task = self.find(request, object_id)
         if task is None:
             messages.warning(request, gettext("There is no such task: it never was, has expired, or was deleted."))
             return HttpResponseRedirect(reverse("admin:djtasks_task_changelist"))
@@ -146,11 +164,13 @@ class TaskAdmin(TaskColumns, ReadOnlyAdmin):
             "media": self.media,
             "title": task.name,
             "verbs": self.verbs_for(request, task),
+            "may_send": self.has_enqueue_permission(request) and self.has_payload_permission(request),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/djtasks/task/detail.html", context)
 
-    def _find(self, request: HttpRequest, object_id: str) -> Seen | None:
+    def find(self, request: HttpRequest, object_id: str) -> Seen | None:
+        """Find a task, if it is there and may be seen."""
         try:
             found = self.listing(request, Criteria()).find([as_uuid(unquote(object_id))])
         except ValueError:
