@@ -63,7 +63,7 @@ def courses(now: datetime) -> tuple[Course, dict[str, Course]]:
     read = 0
     for queue, state, due_at, started_at, finished_at in _latest(now):
         read += 1
-        waited = started_at - due_at if started_at and due_at else None
+        waited = max(timedelta(), started_at - due_at) if started_at and due_at else None
         ran = finished_at - started_at if started_at else None
         by_queue[queue].append(Ending(state == states.FAILURE, finished_at, waited, ran))
     everything = [ending for endings in by_queue.values() for ending in endings]
