@@ -239,8 +239,9 @@ def test_who_did_what_is_written_down_and_told(operator: Operator) -> None:
     assert (entry.user.get_username(), entry.object_id) == ("anna", handle.id)
     assert entry.change_message == "Revoke: revoked, will never begin"
     assert entry.get_admin_url() == reverse("admin:djtasks_task_change", args=[handle.id])
-    page = page_of(client, handle.id)
-    assert "anna" in page and entry.change_message in page
+    history = client.get(reverse("admin:djtasks_task_history", args=[handle.id])).content.decode()
+    for page in (page_of(client, handle.id), history):
+        assert "anna" in page and entry.change_message in page
 
 
 def test_of_two_who_do_the_same_at_once_one_has_done_it(admin_client: Client) -> None:

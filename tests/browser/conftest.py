@@ -78,6 +78,7 @@ class Visit:
         """Open a page of the site."""
         answer = self.page.goto(f"{self.site}{path}", wait_until="load")
         assert answer and answer.ok, (path, answer and answer.status)
+        assert self.page.url == f"{self.site}{path}", (path, self.page.url)
 
     def hear(self, said: ConsoleMessage) -> None:
         """Take note of a complaint; that there is no icon of the site is not ours to mend."""

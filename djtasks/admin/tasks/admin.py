@@ -169,6 +169,11 @@ class TaskAdmin(TaskColumns, ReadOnlyAdmin):
         }
         return TemplateResponse(request, "admin/djtasks/task/detail.html", context)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Find a task for Django's own pages, such as that of its history: an ended one, too."""
+        task = self.find(request, object_id)
+        return task and Task(pk=task.pk, task=task.row.task)
+
     def find(self, request: HttpRequest, object_id: str) -> Seen | None:
         """Find a task, if it is there and may be seen."""
         try:
