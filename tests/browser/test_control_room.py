@@ -153,19 +153,56 @@ def test_story_of_a_task_is_told(visit: Open) -> None:
     window = visit()
     window.go(reverse("admin:djtasks_task_changelist"))
     assert window.page.locator('tr [data-state="SUCCESS"]').count() == 2
-    _keep(window.page, "readme-tasks")
     window.page.click(f'a[href*="/task/{last.id}/"]')
     window.page.wait_for_selector(".djtasks-timeline")
     assert "SUCCESS" in window.page.inner_text(".djtasks-timeline")
     window.page.click(f'a[href*="/task/{last.parent.id}/"]')
     window.page.wait_for_selector("#djtasks-value")
     assert window.page.inner_text("#djtasks-value") == "3"
+    window.check("the task")
+
+
+def test_pictures_of_the_readme(visit: Open) -> None:
+    work()
+    window = visit()
     window.go(reverse("admin:djtasks_overview"))
-    _keep(window.page, "readme-overview")
-    window.check("the overview")
+    # The browser remembers it.
+    window.page.click("#toggle-nav-sidebar")
+    for name, page in (("overview", "overview"), ("tasks", "task_changelist")):
+        window.go(reverse(f"admin:djtasks_{page}"))
+        window.check(name)
+        _keep(window.page, f"readme-{name}", whole=False)
 
 
-def _keep(page: Any, name: str) -> None:
+def work() -> None:
+    """Let there be an hour behind, and some work ahead."""
+    now = timezone.now()
+    worker = Worker.objects.create(name="djtasks@web-1", host="web-1", pid=4711, pool="processes", slots=4)
+    Beat.objects.create(name="beat@web-1", host="web-1", pid=4712, worker=worker.pk)
+    for number in range(240):
+        ended_at = now - timedelta(seconds=15 * number)
+        begun_at = ended_at - timedelta(seconds=0.2 + number % 7)
+        Result.objects.create(
+            task=("shop.tasks.send_mail", "shop.tasks.make_report", "shop.tasks.crawl")[number % 3],
+            queue=("mail", "reports", "crawler")[number % 3],
+            state="FAILURE" if number % 23 == 5 else "SUCCESS",
+            due_at=begun_at - timedelta(seconds=number % 5 / 4),
+            started_at=begun_at,
+            finished_at=ended_at,
+            expires_at=ended_at + timedelta(days=1),
+            hostname=worker.name,
+        )
+    for number in range(12):
+        message = Message.objects.create(task="shop.tasks.crawl", queue="crawler", enqueued_at=now)
+        if number < 3:
+            held = {"worker": worker.pk, "leased_until": now + timedelta(minutes=1)}
+            begun_at = now - timedelta(seconds=10 * number + 4)
+            Message.objects.filter(pk=message.pk).update(**held, started_at=begun_at, due_at=begun_at)
+        elif number == 11:
+            Message.objects.filter(pk=message.pk).update(due_at=now + timedelta(minutes=5), retries=1)
+
+
+def _keep(page: Any, name: str, whole: bool = True) -> None:
     """Keep a picture where SCREENSHOTS names a directory."""
     if directory := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=Path(directory) / f"{name.replace(' ', '-')}.png", full_page=True)
+        page.screenshot(path=Path(directory) / f"{name.replace(' ', '-')}.png", full_page=whole)
