@@ -74,6 +74,12 @@ def of_purge(parser: ArgumentParser) -> None:
     _add_json(parser)
 
 
+def of_pause(parser: ArgumentParser) -> None:
+    """Take queues."""
+    parser.add_argument("queues", nargs="+", type=queue_name, metavar="QUEUE")
+    _add_json(parser)
+
+
 def of_list(parser: ArgumentParser) -> None:
     """Take filters."""
     parser.add_argument("--state", choices=LABELS)
@@ -133,6 +139,8 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "control": ("revoke messages, and tell workers what to do", of_control),
     "status": ("show workers and queues", of_status),
     "purge": ("delete the messages that wait", of_purge),
+    "pause": ("let workers receive nothing more from queues", of_pause),
+    "resume": ("let workers receive from queues again", of_pause),
     "list": ("list the messages that live", of_list),
     "result": ("show what is known of a task", of_result),
     "call": ("send a task", of_call),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -98,6 +98,21 @@ def called(name: str, args: list[Any], kwargs: dict[str, Any], **options: Any) -
     given = {option: value for option, value in options.items() if value is not None}
     handle = send_task(name, args, kwargs, **given)
     return Report({"id": handle.id}, handle.id)
+
+
+def paused(queues: Sequence[str]) -> Report:
+    """Pause queues."""
+    return _switched(queues, control.pause, "paused")
+
+
+def resumed(queues: Sequence[str]) -> Report:
+    """Resume queues."""
+    return _switched(queues, control.resume, "resumed")
+
+
+def _switched(queues: Sequence[str], switch: Callable[[str], bool], word: str) -> Report:
+    data = {queue: switch(queue) for queue in queues}
+    return Report(data, "\n".join(f"{queue}: {word if changed else 'as it was'}" for queue, changed in data.items()))
 
 
 def purged(queues: Sequence[str] | None) -> Report:

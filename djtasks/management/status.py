@@ -10,6 +10,7 @@ from uuid import UUID
 
 from djtasks.beat.health import Health, health
 from djtasks.beat.moments import from_row
+from djtasks.broker.queues import names_of_queues
 from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
 from djtasks.domain import states
@@ -18,7 +19,6 @@ from djtasks.models import Message, Worker
 
 # Of a longer queue only so many are looked at, in the order in which they are received: what is in hand comes first.
 MOST_LOOKED_AT = 10_000
-MOST_QUEUES = 200
 COLUMNS = ("due_at", "leased_until", "started_at", "retries", "worker")
 
 
@@ -26,7 +26,7 @@ def status() -> Report:
     """Tell of all workers and queues."""
     now = shared_vendor().now()
     running: Counter[UUID] = Counter()
-    queues = [_queue(name, now, running) for name in _names()]
+    queues = [_queue(name, now, running) for name in names_of_queues()]
     workers = list(_workers(now, running))
     schedules = health(shared_vendor())
     data = {"workers": workers, "queues": queues, **_beats(schedules)}
@@ -72,16 +72,6 @@ def _beats(found: Health) -> dict[str, Any]:
 
 def _seconds_since(moment: datetime, found: Health) -> float:
     return round(max(0.0, (found.now - from_row(moment)).total_seconds()), 1)
-
-
-def _names() -> Iterator[str]:
-    """Yield the queues in use: one probe of the index for each."""
-    messages = Message.objects.using(settings.DATABASE).order_by("queue").values_list("queue", flat=True)
-    name: str | None = ""
-    for _ in range(MOST_QUEUES):
-        if (name := messages.filter(queue__gt=name).first()) is None:
-            return
-        yield name
 
 
 def _queue(name: str, now: datetime, running: Counter[UUID]) -> dict[str, Any]:

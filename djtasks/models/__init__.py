@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from djtasks.models.fields import ErrorsField, PayloadField
-from djtasks.models.invocations import Dependency, Invocation, Message, Result
+from djtasks.models.invocations import Dependency, Invocation, Message, Result, Task
 from djtasks.models.processes import Beat, Command, Worker
+from djtasks.models.queues import Queue
 from djtasks.models.schedules import Schedule, Slot
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "Invocation",
     "Message",
     "PayloadField",
+    "Queue",
     "Result",
     "Schedule",
     "Slot",
+    "Task",
     "Worker",
 ]

@@ -109,6 +109,22 @@ class Result(Invocation):
         return self.errors[-1] if self.errors and self.state in states.PROPAGATE_STATES else None
 
 
+class Task(Message):
+    """A task, alive or ended, as people look for it and act on it; its permissions are those of operators."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        default_permissions = ("view", "change", "delete")
+        permissions = (
+            ("view_payload", "Can see the arguments, results and errors of tasks"),
+            ("retry_task", "Can run tasks now, or again"),
+            ("revoke_task", "Can revoke and terminate tasks"),
+            ("enqueue_task", "Can send tasks"),
+        )
+
+
 class Dependency(models.Model):
     """An edge of a workflow: a message waits until another one, its upstream, has ended in a certain way.
 

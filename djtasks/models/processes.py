@@ -28,6 +28,7 @@ class Worker(models.Model):
     class Meta:
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
+        permissions = (("control_worker", "Can tell workers what to do"),)
 
     def __str__(self) -> str:
         return self.name

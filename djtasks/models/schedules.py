@@ -134,6 +134,7 @@ class Schedule(models.Model):
     class Meta:
         verbose_name = _("schedule")
         verbose_name_plural = _("schedules")
+        permissions = (("run_schedule", "Can send what schedules send, at once"),)
         indexes = (models.Index(fields=["next_run_at"], name="djtasks_schedule_next", condition=Q(enabled=True)),)
 
     def __str__(self) -> str:

@@ -51,6 +51,10 @@ class Intake:
         self._announced = False
         self._on_saturation = on_saturation
 
+    def pause(self, queues: Queues) -> None:
+        """Receive nothing from these queues, and from all others again."""
+        self._begin_anew(self.subscription.pause(queues))
+
     def serve(self, queue: str) -> bool:
         """Serve a queue from now on; say whether that is a change (ROUTE-3)."""
         return self._begin_anew(self.subscription.add(queue))
@@ -113,7 +117,7 @@ class Intake:
             limit=min(limit, 1) if only else limit,
             lease=settings.LEASE_SECONDS,
             queues=self.subscription.queues,
-            excluded=self.subscription.excluded,
+            excluded=self.subscription.left_out,
             begin=begin,
             lapsed=lapsed,
             marks=marks,

@@ -160,6 +160,11 @@ class Lanes:
             "excluded": [queue for queue in main.excluded if queue not in own],
         }
 
+    def pause(self, queues: Queues) -> None:
+        """Receive nothing from these queues."""
+        for lane in self._lanes:
+            lane.intake.pause(queues)
+
     def drop(self, tokens: Sequence[Token]) -> None:
         """Let go of messages that are not ours any more."""
         for lane in self._lanes:

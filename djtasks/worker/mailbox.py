@@ -24,6 +24,8 @@ class Mailbox:
     def __init__(self, worker_id: str, arrived: Callable[[], None] = lambda: None) -> None:
         self.worker_id = worker_id
         self._arrived = arrived
+        # What else is to be read whenever commands are.
+        self.besides: Callable[[Vendor], None] = lambda vendor: None
         self._taken: set[UUID] = set()
         self._inbox: deque[Command] = deque()
         self._outbox: deque[tuple[UUID, Any, bool]] = deque()
@@ -41,6 +43,7 @@ class Mailbox:
         if now < self._read_at:
             return
         self._read_at = now + QUIET_SECONDS if hears else 0.0
+        self.besides(vendor)
         new = [command for command in commands.unanswered(vendor, self.worker_id) if command.pk not in self._taken]
         if new:
             self._taken |= {command.pk for command in new}

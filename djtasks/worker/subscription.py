@@ -11,10 +11,21 @@ class Subscription:
     def __init__(self, queues: Iterable[str] | None = None, excluded: Iterable[str] = ()) -> None:
         self.queues = None if queues is None else tuple(queues)
         self.excluded = tuple(excluded)
+        self.paused: tuple[str, ...] = ()
 
     def serves(self, queue: str) -> bool:
         """Say whether it takes messages of this queue."""
         return queue not in self.excluded and (self.queues is None or queue in self.queues)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The queues from which nothing is received for now."""
+        return (*self.excluded, *self.paused)
+
+    def pause(self, queues: tuple[str, ...]) -> bool:
+        """Let these rest, whether they are served or not, and no others; say whether that is a change."""
+        changed, self.paused = queues != self.paused, queues
+        return changed
 
     def add(self, queue: str) -> bool:
         """Serve a queue from now on; say whether that is a change."""

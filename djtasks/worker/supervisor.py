@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from functools import partial
+
+from django.db import DatabaseError
 
 from djtasks import signals
 from djtasks.broker.deadlines import Watch
-from djtasks.broker.vendors import private_vendor
+from djtasks.broker.pause import paused
+from djtasks.broker.vendors import Vendor, private_vendor
 from djtasks.conf import settings
 from djtasks.domain.identifiers import uuid7
 from djtasks.domain.messages import Token
@@ -17,7 +21,7 @@ from djtasks.worker.autoscale import Autoscaler
 from djtasks.worker.execution import Holder
 from djtasks.worker.heartbeat import Heartbeat
 from djtasks.worker.lane import lanes_of
-from djtasks.worker.plan import Plan
+from djtasks.worker.plan import Plan, Queues
 from djtasks.worker.shutdown import Shutdown, Stage
 from djtasks.worker.verbs import perform
 
@@ -52,12 +56,17 @@ class Supervisor:
         self._lost_tokens: deque[Token] = deque()
         self._revoked_tokens: deque[dict[Token, str]] = deque()
         self._free_at = 0.0
+        self._paused: Queues = ()
+        self.heartbeat.mailbox.besides = self._read_pauses
         self.stopping = False
 
     def run(self) -> None:
         """Work until told to stop, or until nothing is ready where the plan says burst."""
         signals.send(signals.worker_init, self)
         restore = self.shutdown.hear()
+        # Where the database cannot be asked, nothing can be received either.
+        with suppress(DatabaseError):
+            self._read_pauses(self.vendor)
         self.lanes.start()
         self.heartbeat.start()
         self.watch.start()
@@ -85,6 +94,7 @@ class Supervisor:
             self._begin_stopping()
         if self.autoscaler and not self.stopping and self.autoscaler.look(time.monotonic()):
             self.heartbeat.change(slots=self.lanes.slots)
+        self.lanes.pause(self._paused)
         self.lanes.wait(min(self.lanes.step(), self.shutdown.rest()))
         while self._lost_tokens:
             self.lanes.drop([self._lost_tokens.popleft()])
@@ -120,6 +130,12 @@ class Supervisor:
     def _announced(self) -> None:
         self.lanes.look()
         self.pool.alarm.ring()
+
+    def _read_pauses(self, vendor: Vendor) -> None:
+        if (queues := tuple(paused(vendor))) != self._paused:
+            logger.info("paused queues: %s", ", ".join(queues) or "none")
+            self._paused = queues
+            self.pool.alarm.ring()
 
     def _lost(self, tokens: list[Token]) -> None:
         self._lost_tokens.extend(tokens)

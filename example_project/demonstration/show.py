@@ -54,7 +54,7 @@ def show(name: str, once: bool) -> int:
             entered = visitor.log_in(USERNAME, PASSWORD)
             proven = [*facts(run), Fact("site", "log-ins to the admin", f"{entered:d} of 1", entered)]
             console.print(summary(proven, time.monotonic() - began))
-            console.print(f"Admin: {visitor.site}/admin/ (user {USERNAME}, password {PASSWORD})")
+            console.print(f"Admin: {visitor.site}/admin/djtasks/task/overview/ (user {USERNAME}, password {PASSWORD})")
             if not once:
                 linger(processes, visitor, console)
         except ProcessEnded as error:

@@ -272,3 +272,10 @@ def test_command_and_python_agree(run: Run) -> None:
     handle = add.delay(1, 2)
     assert control.revoke([handle.id]) == {handle.id: "revoked"}
     assert told(run, "list") == []
+
+
+def test_queues_are_paused_and_resumed(run: Run) -> None:
+    assert told(run, "pause", "mail", "audio") == {"mail": True, "audio": True}
+    assert run("pause", "mail")[1].strip() == "mail: as it was"
+    assert run("resume", "mail")[1].strip() == "mail: resumed"
+    assert run("pause", "a b")[0] == 2

@@ -136,9 +136,9 @@ def test_marker_is_found_nowhere(how: str, client: Client, caplog: pytest.LogCap
 
     caplog.set_level(logging.INFO, "djtasks")
     result = body.delay("ann", SECRET)
-    pages = [admin_page(client, Message, result)]
+    pages = [admin_page(client, result)]
     run_until_empty()
-    pages.append(admin_page(client, Result, result))
+    pages.append(admin_page(client, result))
     assert set(seen) == {SECRET} and AsyncResult(result.id).args == ["ann", SECRET]
     record = Result.objects.get()
     haystack = [*pages, caplog.text, json.dumps(record.errors), str(result.traceback), *map(repr, caplog.records)]
@@ -147,12 +147,12 @@ def test_marker_is_found_nowhere(how: str, client: Client, caplog: pytest.LogCap
     assert all("ann" in page and MASK in page for page in pages)
 
 
-def admin_page(client: Client, model: Any, result: AsyncResult) -> str:
+def admin_page(client: Client, result: AsyncResult) -> str:
     if not User.objects.exists():
         client.force_login(User.objects.create_superuser("root", "", "x"))
-    response = client.get(f"/admin/djtasks/{model._meta.model_name}/{result.id}/change/")
+    response = client.get(f"/admin/djtasks/task/{result.id}/change/")
     assert response.status_code == 200
-    listed = client.get(f"/admin/djtasks/{model._meta.model_name}/")
+    listed = client.get("/admin/djtasks/task/")
     return response.content.decode() + listed.content.decode()
 
 

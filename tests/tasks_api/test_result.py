@@ -72,8 +72,8 @@ def test_end_that_only_a_newer_version_knows_is_shown_and_left_alone(client: Cli
     run_until_empty()
     purge_results(shared_vendor(), pause=lambda: False)
     client.force_login(User.objects.create_superuser("root", "", "x"))
-    for page in ("", "?state__exact=DISCARDED", f"{row.pk}/change/"):
-        answer = client.get(f"/admin/djtasks/result/{page}")
+    for page in ("", "?state=DISCARDED", f"{row.pk}/change/"):
+        answer = client.get(f"/admin/djtasks/task/{page}")
         assert answer.status_code == 200 and b"DISCARDED" in answer.content
     assert Result.objects.filter(pk=row.pk, state="DISCARDED").exists()
 
@@ -85,7 +85,7 @@ def test_state_and_options_that_only_a_newer_version_knows_keep_nothing_from_run
     Message.objects.update(state="HALF_DONE", options={"newer": 7}, errors=[{"kind": "newer"}])
     assert (result.state, result.ready()) == ("PENDING", False)
     client.force_login(User.objects.create_superuser("root", "", "x"))
-    assert b"HALF_DONE" in client.get(f"/admin/djtasks/message/{result.id}/change/").content
+    assert b"HALF_DONE" in client.get(f"/admin/djtasks/task/{result.id}/change/").content
     run_until_empty()
     assert result.get() == 3 and result.errors == [{"kind": "newer"}]
 

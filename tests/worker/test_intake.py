@@ -45,6 +45,15 @@ def test_worker_may_serve_none() -> None:
     assert intake_.subscription.columns() == {"queues": [], "excluded": []}
 
 
+@pytest.mark.parametrize("queues", [None, ("mail", "audio")])
+def test_paused_queue_is_left_out_until_it_is_resumed(queues: tuple[str, ...] | None) -> None:
+    intake_ = intake(queues, excluded=("other",))
+    intake_.pause(("mail",))
+    assert asked(intake_) == (queues, ("other", "mail")) and intake_.subscription.serves("mail")
+    intake_.pause(())
+    assert asked(intake_) == (queues, ("other",))
+
+
 @pytest.mark.parametrize("change", ["serve", "drop"])
 def test_change_is_looked_into_at_once_and_from_the_start(change: str) -> None:
     """A remembered position would still lead into a queue that was dropped."""

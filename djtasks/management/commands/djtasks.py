@@ -54,6 +54,10 @@ class Command(BaseCommand):
             case "purge":
                 self._ask_whether_to_purge(options)
                 return messages.purged(options["queues"])
+            case "pause":
+                return messages.paused(options["queues"])
+            case "resume":
+                return messages.resumed(options["queues"])
             case "list":
                 return messages.listed(options["state"], options["task"], options["queue"], options["limit"])
             case "result":

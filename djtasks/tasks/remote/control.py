@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from djtasks.broker.pause import pause, resume
 from djtasks.broker.purge import purge_messages
 from djtasks.broker.vendors import shared_vendor
 from djtasks.domain.identifiers import as_uuid, check_queue_name, signal_name
@@ -66,6 +67,16 @@ class Control:
         return purge_messages(shared_vendor(), names and [check_queue_name(name) for name in names])
 
     discard_all = purge
+
+    # Queues
+
+    def pause(self, queue: str) -> bool:
+        """Let all workers, also those to come, receive nothing from a queue; say whether that is a change."""
+        return pause(queue)
+
+    def resume(self, queue: str) -> bool:
+        """Let workers receive from a queue again; say whether that is a change."""
+        return resume(queue)
 
     # Workers
 

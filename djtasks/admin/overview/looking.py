@@ -1,0 +1,132 @@
+"""All that the overview shows at one moment."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.utils.safestring import SafeString
+
+from djtasks.admin.durations import in_words
+from djtasks.admin.overview.drawing import as_table, chart
+from djtasks.admin.overview.endings import Course, courses
+from djtasks.admin.overview.queues import Running, Standing, standings
+from djtasks.admin.texts import as_text
+from djtasks.beat.health import health
+from djtasks.beat.moments import from_row
+from djtasks.broker.pause import paused
+from djtasks.broker.vendors import shared_vendor
+from djtasks.conf import settings
+from djtasks.domain.escaping import one_line
+from djtasks.models import Worker
+
+MOST_RUNNING = 10
+# Who has given no sign of life for so long is left out.
+LONG_GONE = timedelta(hours=1)
+
+
+class QueueSeen(NamedTuple):
+    """A queue: what stands in it, and how it went."""
+
+    name: str
+    standing: Standing
+    paused_for: str
+    course: Course | None
+    chart: SafeString | str
+    oldest: str
+    waited: list[str]
+    ran: list[str]
+
+
+class WorkerSeen(NamedTuple):
+    """A worker: whether it lives, and what it runs."""
+
+    row: Worker
+    name: str
+    is_alive: bool
+    seen: str
+    running: list[tuple[Running, str, str]]
+    more: int
+
+
+class BeatSeen(NamedTuple):
+    """A beat, and whether it lives."""
+
+    name: str
+    is_alive: bool
+    seen: str
+    is_embedded: bool
+
+
+def look() -> dict[str, Any]:
+    """Read it all."""
+    vendor = shared_vendor()
+    moment = vendor.now()
+    now = from_row(moment)
+    standing = {each.name: each for each in standings()}
+    together, course_of = courses(moment)
+    pauses = paused(vendor)
+    names = sorted(standing.keys() | course_of.keys() | pauses.keys())
+    found = health(vendor)
+    running = [each for queue in standing.values() for each in queue.running]
+    return {
+        "now": now,
+        "queues": [
+            _queue(
+                standing.get(name) or Standing(name),
+                course_of.get(name),
+                _ago(pauses[name], now) if name in pauses else "",
+                now,
+            )
+            for name in names
+        ],
+        "course": together,
+        "chart": chart(together, "hour"),
+        "numbers": as_table(together.bars),
+        "span": in_words(together.span),
+        "workers": list(_workers(now, running)),
+        "beats": [
+            BeatSeen(one_line(beat.name), found.is_alive(beat), _ago(beat.seen_at, now), beat.worker is not None)
+            for beat in found.beats
+            if now - from_row(beat.seen_at) < LONG_GONE
+        ],
+        "enabled": found.enabled,
+        "late": found.late,
+        "broken": [(one_line(each.name), as_text(each.error)) for each in found.broken],
+        "problem": found.problem,
+    }
+
+
+def _queue(standing: Standing, course: Course | None, paused_for: str, now: datetime) -> QueueSeen:
+    return QueueSeen(
+        one_line(standing.name),
+        standing,
+        paused_for,
+        course,
+        chart(course, "spark") if course else "",
+        _ago(standing.oldest, now) if standing.oldest else "",
+        [in_words(each) for each in (course and course.waited) or ()],
+        [in_words(each) for each in (course and course.ran) or ()],
+    )
+
+
+def _workers(now: datetime, running: list[Running]) -> Iterator[WorkerSeen]:
+    held: dict[UUID | None, list[Running]] = defaultdict(list)
+    for each in running:
+        held[each.worker].append(each)
+    vanished = set(shared_vendor().vanished_workers().values_list("pk", flat=True))
+    for row in Worker.objects.using(settings.DATABASE).order_by("name", "pk"):
+        if row.pk in vanished and now - from_row(row.seen_at) > LONG_GONE:
+            continue
+        runs = sorted(held[row.pk], key=lambda each: each.since)
+        shown = [(each, one_line(each.task), in_words(now - each.since)) for each in runs[:MOST_RUNNING]]
+        yield WorkerSeen(
+            row, one_line(row.name), row.pk not in vanished, _ago(row.seen_at, now), shown, len(runs) - len(shown)
+        )
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    return in_words(max(timedelta(), now - from_row(moment)))

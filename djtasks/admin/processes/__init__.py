@@ -1,0 +1,1 @@
+"""Who works and who beats, and what operators tell workers to do."""

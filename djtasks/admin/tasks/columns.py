@@ -1,0 +1,61 @@
+"""The columns of the list of tasks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from djtasks.admin.durations import in_words
+from djtasks.admin.tasks.seen import Seen
+
+
+class TaskColumns:
+    """What is shown of each task."""
+
+    @admin.display(description=_("state"))
+    def shown_state(self, task: Seen) -> str:
+        """Say the state in text, shape and colour."""
+        return task.badge
+
+    @admin.display(description=_("task"))
+    def shown_task(self, task: Seen) -> str:
+        """Name the task and its id."""
+        return format_html('{} <span class="djtasks-id" title="{}">{}</span>', task.name, task.pk, task.short_id)
+
+    @admin.display(description=_("queue"))
+    def shown_queue(self, task: Seen) -> str:
+        """Name the queue."""
+        return task.queue
+
+    @admin.display(description=_("priority"))
+    def shown_priority(self, task: Seen) -> int:
+        """Give the priority."""
+        return task.row.priority
+
+    @admin.display(description=_("attempts"))
+    def attempts(self, task: Seen) -> str:
+        """Count the attempts, and how many there may be."""
+        return task.attempts
+
+    @admin.display(description=_("waited"))
+    def waited(self, task: Seen) -> str:
+        """Say how long it has been due without being run."""
+        return in_words(task.waited)
+
+    @admin.display(description=_("ran"))
+    def ran(self, task: Seen) -> str:
+        """Say how long its body has run."""
+        return in_words(task.ran)
+
+    @admin.display(description=_("worker"))
+    def shown_worker(self, task: Seen) -> str:
+        """Name the worker that holds it, or that has ended it."""
+        return task.worker
+
+    @admin.display(description=_("sent"))
+    def sent(self, task: Seen) -> datetime:
+        """Say when it was sent."""
+        return task.row.enqueued_at
