@@ -36,24 +36,19 @@ class Plan:
         self.task_name = task_name
         self.times = times
         self.deaths = 0
-        self.message: Reservation | None = None
-
-    def reach(self, point: str, message: Reservation) -> None:
-        """Die if this is the point."""
-        self.message = message
-        if point == self.point:
-            self.die()
 
     def die(self) -> None:
-        """Die, unless it is another task's run, or has happened often enough."""
-        if self.message is None or self.deaths >= self.times:
+        """Die, unless nobody is at work, or on another task, or it has happened often enough."""
+        if not _at_work or self.deaths >= self.times:
             return
-        if self.task_name in (None, self.message.task):
+        message = _at_work[-1]
+        if self.task_name in (None, message.task):
             self.deaths += 1
-            raise Crash(f"at {self.point}, in {self.message.task}[{self.message.id}]")
+            raise Crash(f"at {self.point}, in {message.task}[{message.id}]")
 
 
 _plans: list[Plan] = []
+_at_work: list[Reservation] = []
 
 
 @contextmanager
@@ -77,10 +72,21 @@ def crash_at(point: str, *, task: Task | str | None = None, times: int = 1) -> I
         raise AssertionError(f"workers came to {point!r}{whose} {plan.deaths} of {times} times: did anything run?")
 
 
-def reach(point: str, message: Reservation) -> None:
-    """Say that a worker has come to this point with a message."""
+@contextmanager
+def at_work(message: Reservation) -> Iterator[None]:
+    """Say on what a worker is at work."""
+    _at_work.append(message)
+    try:
+        yield
+    finally:
+        _at_work.pop()
+
+
+def reach(point: str) -> None:
+    """Say that the worker has come to this point."""
     for plan in list(_plans):
-        plan.reach(point, message)
+        if plan.point == point:
+            plan.die()
 
 
 def deaths() -> int:

@@ -23,7 +23,7 @@ from djtasks.tasks.attempt import state_of
 from djtasks.tasks.results.result import AsyncResult
 from djtasks.testing import crashes
 from djtasks.testing.bodies import InlineBody
-from djtasks.testing.crashes import Crash, reach
+from djtasks.testing.crashes import Crash, at_work, reach
 from djtasks.testing.transactions import as_if_committing, borrowed
 from djtasks.worker import judge
 from djtasks.worker.aftermath import Aftermath
@@ -84,11 +84,11 @@ class InlineWorker:
         """Do with a message that was reserved what a worker does with it, from its receipt to its hooks."""
         self.holder.clock = message.reserved_at - time.monotonic()
         body = InlineBody()
-        with borrowed():
-            reach(crashes.RESERVED, message)
+        with borrowed(), at_work(message):
+            reach(crashes.RESERVED)
             run = self._run(message, body)
             if self._settle(message, run):
-                reach(crashes.SETTLED, message)
+                reach(crashes.SETTLED)
                 self._tell(message, run)
         return Delivery(message.id, message.task, message.deliveries, run.outcome, error_of(run.outcome, body))
 
@@ -108,13 +108,13 @@ class InlineWorker:
         tell_of_receipt(message, self.holder)
         if not self._begin(message):
             return Run(outcomes.Released())
-        reach(crashes.BEGUN, message)
+        reach(crashes.BEGUN)
         deaths = crashes.deaths()
         run = execute(message, self.holder, body)
         # It has happened in the body, which has been judged as if it were alive.
         if crashes.deaths() > deaths:
             raise Crash
-        reach(crashes.ENDED, message)
+        reach(crashes.ENDED)
         return run
 
     def _begin(self, message: Reservation) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from djtasks.worker.isolation import disconnect
 from djtasks.worker.plan import Plan
 from djtasks.worker.supervisor import Supervisor
 
-logger = logging.getLogger("djtasks.testing")
 HOSTNAME = "djtasks@test"
 
 

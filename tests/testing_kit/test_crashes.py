@@ -127,6 +127,15 @@ def test_death_that_a_body_keeps_to_itself_is_one() -> None:
     assert result.get() == "paid"
 
 
+def test_test_itself_does_not_die() -> None:
+    shared_task(lambda: pay(), name="paying", acks_late=True).delay()
+    with crash_at(PAY, times=2):
+        pay()
+        drain()
+        pay()
+    assert ran == ["paid"] * 3
+
+
 def test_task_may_be_named() -> None:
     for name in ("one", "other"):
         shared_task(note.run, name=name, acks_late=True).delay(name)
