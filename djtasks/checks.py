@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -148,11 +148,16 @@ def check_eager(app_configs: Any = None, **kwargs: Any) -> Found:
 
 def check_backends(app_configs: Any = None, **kwargs: Any) -> Found:
     """Report a backend for Django's tasks where there are no such tasks."""
-    entries = getattr(django_settings, "TASKS", None) or {}
-    if HAS_TASKS or not any(str(entry.get("BACKEND")).startswith("djtasks.") for entry in entries.values()):
+    # Where Django has no such setting, it may be a project's own.
+    entries = getattr(django_settings, "TASKS", None)
+    if HAS_TASKS or not isinstance(entries, Mapping) or not any(map(_is_ours, entries.values())):
         return []
     text = "TASKS names djtasks as its backend, but this Django has no tasks of its own."
     return [Error(text, hint=f"{MISSING}.", id="djtasks.E016")]
+
+
+def _is_ours(entry: object) -> bool:
+    return isinstance(entry, Mapping) and str(entry.get("BACKEND")).startswith("djtasks.")
 
 
 def _named_alias() -> str | None:

@@ -118,7 +118,10 @@ from django.core.checks import run_checks
 from djtasks import shared_task
 from djtasks.exceptions import ImproperlyConfigured
 from djtasks.tasks import registry
-assert "djtasks.E016" in {message.id for message in run_checks()}, run_checks()
+from django.conf import settings
+found = [message.id for message in run_checks()]
+settings.TASKS = ["a setting of the project's own", {"BACKEND": None}]
+assert "djtasks.E016" in found and "djtasks.E016" not in [message.id for message in run_checks()], found
 try:
     from djtasks.backend import DjtasksBackend
 except ImproperlyConfigured as error:
