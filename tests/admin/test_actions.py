@@ -20,9 +20,10 @@ from djtasks.admin.tasks import acting
 from djtasks.admin.tasks.admin import TaskAdmin
 from djtasks.admin.tasks.verbs import VERBS
 from djtasks.models import Message, Result
+from djtasks.testing.inline import InlineWorker
 from tests.admin.conftest import Operator
 from tests.admin.sentences import LIST, act, listed, page_of
-from tests.helpers_inprocess import new_holder, private, reserve, run, run_one, run_until_empty
+from tests.helpers_inprocess import run_one, run_until_empty
 from tests.tasks import add, fail
 
 ALL = ("retry_task", "revoke_task", "change_task", "delete_task", "view_payload")
@@ -85,9 +86,8 @@ def test_waiting_task_is_revoked(admin_client: Client) -> None:
 def test_running_task_is_told(admin_client: Client, verb: str, signal: str) -> None:
     """B6: and the answer says no more than that."""
     handle = add.delay(1, 2)
-    with private() as vendor:
-        assert reserve(vendor, new_holder())
-        assert "has been told: 1" in act(admin_client, verb, handle.id)
+    assert InlineWorker().reserve()
+    assert "has been told: 1" in act(admin_client, verb, handle.id)
     message = Message.objects.get()
     assert message.revoked_at is not None and message.terminate == signal
 
@@ -95,15 +95,13 @@ def test_running_task_is_told(admin_client: Client, verb: str, signal: str) -> N
 def test_running_task_is_not_run_a_second_time(admin_client: Client) -> None:
     """B10."""
     handle = add.delay(1, 2)
-    with private() as vendor:
-        holder = new_holder()
-        message = reserve(vendor, holder)
-        assert message
-        before = everything()
-        for verb in ("retry", "run_now", "send_again", "delete_ended"):
-            assert "left alone: 1" in act(admin_client, verb, handle.id) or verb == "send_again"
-            assert everything() == before, verb
-        run(vendor, holder, message)
+    worker = InlineWorker()
+    (message,) = worker.reserve()
+    before = everything()
+    for verb in ("retry", "run_now", "send_again", "delete_ended"):
+        assert "left alone: 1" in act(admin_client, verb, handle.id) or verb == "send_again"
+        assert everything() == before, verb
+    worker.deliver(message)
     assert AsyncResult(handle.id).deliveries == 1 and not LogEntry.objects.exists()
 
 

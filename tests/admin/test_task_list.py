@@ -15,9 +15,10 @@ from djtasks import AsyncResult, chain, send_task, shared_task
 from djtasks.admin.tasks import listing
 from djtasks.models import Message, Result, Schedule, Slot, Worker
 from djtasks.tasks import registry
+from djtasks.testing.inline import InlineWorker
 from tests.admin.conftest import Operator
 from tests.admin.sentences import link, listed, looked_at, page_of
-from tests.helpers_inprocess import new_holder, private, reserve, run, run_until_empty
+from tests.helpers_inprocess import run_until_empty
 from tests.tasks import add, fail
 
 LATER = timedelta(hours=1)
@@ -216,12 +217,10 @@ def test_nothing_is_counted_and_no_payload_is_read(admin_client: Client) -> None
 
 def test_page_of_a_task_tells_its_story(admin_client: Client) -> None:
     handle = fail.delay("it <b>broke</b>")
-    with private() as vendor:
-        holder = new_holder("w@here")
-        message = reserve(vendor, holder)
-        assert message is not None
-        assert "running" in page_of(admin_client, handle.id)
-        run(vendor, holder, message)
+    worker = InlineWorker("w@here")
+    (message,) = worker.reserve()
+    assert "running" in page_of(admin_client, handle.id)
+    worker.deliver(message)
     page = page_of(admin_client, handle.id)
     for text in ("FAILURE", "ValueError", "Traceback (most recent call last)", "it &lt;b&gt;broke&lt;/b&gt;", "begun"):
         assert text in page

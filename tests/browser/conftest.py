@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,21 +24,17 @@ PATIENCE = 30_000
 _missing: list[str] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.django_db(transaction=True))
-
-
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for reason in _missing[:1]:
         terminalreporter.write_line(f"!!!!! {reason}: nobody has looked at the control room", red=True, bold=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start the browser; where there is none, say so loudly."""
+    """Start the browser; where there is none, say so loudly.
+
+    It is gone before other tests begin, and its event loop with it: in this thread no coroutine could be run.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

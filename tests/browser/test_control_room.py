@@ -18,6 +18,8 @@ from tests.browser.conftest import LOOKS, Open
 from tests.helpers_inprocess import run_until_empty
 from tests.tasks import add, fail
 
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
 HOSTILE = (
     '<script>window.hit=1</script><img src=x onerror="window.hit=1">"\'<b onmouseover="window.hit=1">'
     "{{7*7}}</pre>\u202e\x1b[31m"

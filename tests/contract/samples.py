@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from djtasks import current_task, scheduled, shared_task
+from djtasks import current_task, shared_task
 from djtasks.backend import task_options
 from tests.contract.django import TaskContext, task
 
@@ -91,9 +91,3 @@ def log_in(password: str) -> None:
 @shared_task(name="tests.contract.both", max_retries=7)
 def both(x: int) -> int:
     return -x
-
-
-@scheduled(3600, name="tests.contract.hourly", args=(1, 2))
-@task
-def add_hourly(x: int, y: int) -> int:
-    return x + y

@@ -87,9 +87,11 @@ def test_context_is_not_among_its_arguments() -> None:
     assert handle.get()[3] == [3, "b"]
 
 
-def test_it_can_be_scheduled() -> None:
+def test_it_can_be_scheduled(nothing_declared: None) -> None:
+    declare = scheduled.scheduled(3600, name="tests.contract.hourly", args=(1, 2))
+    assert declare(samples.add) is samples.add
     entry, source = scheduled.declared()["tests.contract.hourly"]
-    assert (source, entry.columns["task"], entry.args) == ("code", "tests.contract.samples.add_hourly", (1, 2))
+    assert (source, entry.columns["task"], entry.args) == ("code", "tests.contract.samples.add", (1, 2))
 
 
 def test_it_can_be_scheduled_in_the_settings(settings: Any) -> None:
