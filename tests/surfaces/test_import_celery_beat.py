@@ -17,12 +17,10 @@ from django.apps.registry import Apps
 from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
-from djtasks.beat.tick import tick
-from djtasks.broker.vendors import private_vendor
 from djtasks.management.celery_beat import imported
 from djtasks.management.celery_tables import COLUMNS, TASKS
 from djtasks.models import Message, Schedule
-from tests.beat.sentences import HOUR, change_by_sql, close, hourly, let_come_due, now, row
+from tests.beat.sentences import HOUR, beat_once, change_by_sql, close, hourly, let_come_due, now, row
 from tests.surfaces.conftest import Run, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,14 +106,6 @@ def tables(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[T
     with connection.schema_editor() as editor:
         for model in made.all:
             editor.delete_model(model)
-
-
-def beat_once() -> int:
-    vendor = private_vendor()
-    try:
-        return tick(vendor)
-    finally:
-        vendor.connection.close()
 
 
 def execute(sql: str) -> None:

@@ -6,21 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from djtasks.beat.tick import tick
-from djtasks.broker.vendors import private_vendor
 from djtasks.models import Message, Schedule, Slot
-from tests.beat.sentences import HOUR, change_by_sql, close, hourly, let_come_due, made, now, row
+from tests.beat.sentences import HOUR, beat_once, change_by_sql, close, hourly, let_come_due, made, now, row
 from tests.surfaces.conftest import Run, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def beat_once() -> int:
-    vendor = private_vendor()
-    try:
-        return tick(vendor)
-    finally:
-        vendor.connection.close()
 
 
 def test_list_shows_all_of_them(run: Run) -> None:
