@@ -19,7 +19,7 @@ from djtasks.broker.vendors import postgresql_parameters as parameters
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
 from djtasks.domain.outcomes import Released, Retry, Settlement, Success
 from djtasks.exceptions import AlreadyEnqueued
-from djtasks.models import Worker
+from djtasks.models import Message, Worker
 from tests.broker.sentences import (
     DONE,
     LEASE,
@@ -136,12 +136,30 @@ def test_plans_find_by_index_in_a_table_that_was_empty_and_is_full(private: Vend
     fresh.connection.close()
 
 
-@pytest.mark.parametrize("count", [50, 500, 5000])
-def test_plans_find_by_index_when_statistics_mislead(private: Vendor, count: int) -> None:
+@pytest.mark.parametrize("how", ["ANALYZE", "VACUUM ANALYZE"])
+@pytest.mark.parametrize("count", [20, 50, 90, 150, 500, 5000])
+def test_plans_find_by_index_when_statistics_mislead(private: Vendor, count: int, how: str) -> None:
     """C18: nothing was leased when they were made."""
     fill(count)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE djtasks_message")
+        cursor.execute(f"{how} djtasks_message")
+    live(private)
+    assert_all_find_by_index(private)
+
+
+@pytest.mark.parametrize("before", [1_000, 20_000])
+@pytest.mark.parametrize("left", [0, 10, 300])
+@pytest.mark.parametrize("how", ["ANALYZE", "VACUUM ANALYZE"])
+def test_plans_find_by_index_in_a_table_that_was_full_and_is_nearly_empty(
+    private: Vendor, before: int, left: int, how: str
+) -> None:
+    """C18: its indexes are large, and it will be full again."""
+    fill(before)
+    kept = list(Message.objects.values_list("pk", flat=True)[:left])
+    Message.objects.exclude(pk__in=kept).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(f"{how} djtasks_message")
+    send(private, 10)
     live(private)
     assert_all_find_by_index(private)
 

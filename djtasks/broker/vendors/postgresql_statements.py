@@ -174,6 +174,7 @@ UPDATE djtasks_message SET awaited = true WHERE ctid = ANY (ARRAY(SELECT row_id 
 """
 ANSWERS = "SELECT pg_backend_pid()"
 LIVING = """
-SELECT m.id::text FROM unnest(%(id)s::uuid[]) AS asked (id) JOIN djtasks_message m ON m.id = ANY (ARRAY[asked.id])
+SELECT m.id::text FROM unnest(%(id)s::uuid[]) AS asked (id)
+CROSS JOIN LATERAL (SELECT id FROM djtasks_message WHERE id = asked.id LIMIT 1) m
 """
 ANNOUNCE = "SELECT pg_notify(%(channel)s, payload) FROM unnest(%(payloads)s::text[]) AS told (payload)"
