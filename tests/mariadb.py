@@ -107,7 +107,9 @@ class MariadbServer:
     def _await(self, deadline: float) -> None:
         while not self._answers():
             if time.monotonic() > deadline:
-                raise ServerError(f"{self.program} does not answer:\n{self.log.read_text() if self.log.exists() else ''}")
+                raise ServerError(
+                    f"{self.program} does not answer:\n{self.log.read_text() if self.log.exists() else ''}"
+                )
             time.sleep(0.05)
 
     def _answers(self) -> bool:
