@@ -19,7 +19,7 @@ LOCAL = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', 'localtime')"
 class Now(functions.Now):
     """The moment, as it would stand in a row.
 
-    Django's is in UTC on SQLite also where rows are in local time, and on MySQL in the zone of the server, whatever it is.
+    Django's is in UTC on SQLite also where rows are in local time, and on MySQL always in the server's own zone.
     """
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:

@@ -221,7 +221,8 @@ def test_settling_in_any_order_does_not_deadlock(connect: Connect) -> None:
 def test_every_message_ends_exactly_once_however_often_its_lease_lapses(connect: Connect) -> None:
     """G2, G4: the holders are always too late, or nearly."""
     outcomes = [DONE, Retry("{}"), Released(), Ignored(), Released(loss=True, error="{}"), Failure("{}")]
-    sent = send(connect(), 40)
+    # On MySQL those who are too late wait for each other, and the more there are the longer.
+    sent = send(connect(), 10 if connection.vendor == "mysql" else 40)
     ended: list[str] = []
 
     def work(vendor: Vendor, seed: int) -> None:

@@ -114,7 +114,7 @@ class OrmVendor(Vendor):
                 self._messages.filter(pk=pk).update(**unblocked(row, now))
 
     def _taken(self, rows: QuerySet[Any, Any], limit: int) -> list[Any]:
-        """Lock the first of these rows that nobody has locked; key by key, for MySQL locks all that it has looked at."""
+        """Lock the first of these rows that nobody has locked: key by key, since MySQL locks all that it looks at."""
         taken: list[Any] = []
         seen: list[Any] = []
         while (missing := limit - len(taken)) > 0:
