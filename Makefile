@@ -1,5 +1,7 @@
 # make demo         the example project at work: worker, beat and site (ONCE=1: end by itself, with a summary)
 # make test         the tests, on PostgreSQL and on SQLite
+# make test-mariadb what the portable path promises, on MariaDB
+# make matrix       the tests on each Python that is here, with the Django that goes with it
 # make check        what a change must pass: lint, types, test
 # make conformance  Django's own tests of its tasks, downloaded with Django, against djtasks.backend
 # make bench        djtasks beside Celery and Redis; one of the programs: ARGS=drain, ARGS="workflows --quick"
@@ -16,8 +18,12 @@ BIN = $(VENV)/bin
 TASKS = $(if $(findstring 5.2,$(DJANGO)),django-tasks)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check "$(DJANGO)" $(TASKS)
 
+# Python and Django; what is between two pairs is covered by them.
+PAIRS = 3.11:5.2 3.12:6.0 3.13:6.1 3.14:6.1
+PORTABLE = tests/broker tests/beat tests/test_models.py tests/lifecycle/test_lost_workers.py tests/lifecycle/test_stopping.py
+
 .DELETE_ON_ERROR:
-.PHONY: demo test lint types check conformance bench venv clean
+.PHONY: demo test test-mariadb matrix lint types check conformance bench venv clean
 
 demo: $(VENV)/example
 	@$(BIN)/python example_project/demo.py
@@ -29,6 +35,23 @@ test: $(VENV)/test
 		$(BIN)/pytest --database=$$database --numprocesses=3 --dist=worksteal $(ARGS) || failed="$$failed $$database"; \
 	done; \
 	test -z "$$failed" || { echo "== failed on:$$failed"; exit 1; }
+
+test-mariadb: $(VENV)/test $(VENV)/mysql
+	@$(BIN)/pytest --database=mariadb --numprocesses=3 --dist=worksteal $(PORTABLE) $(ARGS)
+
+matrix:
+	@failed=; missing=; \
+	for pair in $(PAIRS); do \
+		version=$${pair%:*}; python=; \
+		for candidate in python$$version "$$(pyenv prefix $$version 2>/dev/null)/bin/python"; do \
+			if $$candidate -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')" 2>/dev/null; then python=$$candidate; break; fi; \
+		done; \
+		if test -z "$$python"; then echo "!!!!! no Python $$version here: not tested"; missing="$$missing $$version"; continue; fi; \
+		echo "== Python $$version, Django $${pair#*:}"; \
+		$(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-$$version DJANGO="Django~=$${pair#*:}.0" || failed="$$failed $$pair"; \
+	done; \
+	test -z "$$missing" || echo "!!!!! not tested, for want of Python:$$missing"; \
+	test -z "$$failed" || { echo "== failed:$$failed"; exit 1; }
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .
@@ -48,7 +71,7 @@ bench: $(VENV)/bench
 venv: $(VENV)/dev
 
 # One stamp for each extra: installed again only when what is to be installed has changed.
-$(VENV)/example $(VENV)/test $(VENV)/dev $(VENV)/bench: setup.cfg pyproject.toml | $(VENV)/pyvenv.cfg
+$(VENV)/example $(VENV)/test $(VENV)/mysql $(VENV)/dev $(VENV)/bench: setup.cfg pyproject.toml | $(VENV)/pyvenv.cfg
 	@echo "== installing djtasks[$(@F)] into $(VENV)"
 	@$(INSTALL) --editable ".[$(@F)]"
 	@touch $@

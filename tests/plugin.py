@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
+from tests.mariadb import MariadbServer
 from tests.servers import PostgresServer, ServerError
 
 CHOICE = pytest.StashKey[str]()
@@ -17,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("djtasks")
     group.addoption(
         "--database",
-        choices=("postgresql", "sqlite"),
+        choices=("postgresql", "sqlite", "mariadb"),
         help="Run on this database; by default that of DATABASE_URL, or else a PostgreSQL started for the run.",
     )
     group.addoption("--postgres-version", type=int, help="Start this major version of PostgreSQL, for example 16.")
@@ -56,10 +57,11 @@ def choose_database(wanted: str | None, version: int | None, at_end: Callable[[C
         at_end(directory.cleanup)
         os.environ["DATABASE_URL"] = f"sqlite:///{directory.name}/db.sqlite3"
         return f"SQLite in {directory.name}"
-    if given and not version and (not wanted or given.startswith("postgres")):
+    scheme = {"postgresql": "postgres", "mariadb": "mysql"}.get(wanted or "", "")
+    if given and not version and given.startswith(scheme):
         return "that of DATABASE_URL"
     try:
-        server = PostgresServer(version)
+        server = MariadbServer() if wanted == "mariadb" else PostgresServer(version)
         at_end(server.close)
         server.start()
     except ServerError as error:

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db.models.functions import Now
 
 from djtasks.beat.health import health
 from djtasks.beat.tick import tick
 from djtasks.broker.vendors import Vendor
 from djtasks.models import Beat, Schedule
+from djtasks.models.clock import Now
 from tests.beat.sentences import change_by_sql, due, hourly, let_come_due, planned
 
 

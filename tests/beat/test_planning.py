@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from djtasks.beat.tick import tick
 from djtasks.broker.vendors import Vendor
 from djtasks.models import Message, Schedule
+from djtasks.models.clock import Now
 from tests.beat.sentences import (
     HOUR,
     change_by_sql,

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 
 from djtasks.beat.tick import tick
 from djtasks.broker.vendors import Vendor
 from djtasks.models import Message, Result
+from djtasks.models.clock import Now
 from tests.beat.sentences import due, let_come_due, made, moments, row, sent, slots
 
 TEN_HOURS = 36_000.0

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models.functions import Now
 
 from djtasks import signals
 from djtasks.beat import running
@@ -18,6 +17,7 @@ from djtasks.beat.tick import seconds_until_next, tick
 from djtasks.broker.vendors import Vendor
 from djtasks.models import Beat as BeatRow
 from djtasks.models import Slot
+from djtasks.models.clock import Now
 from tests.beat.sentences import HOUR, due, hourly, let_come_due, made, now, row, slots
 from tests.helpers import wait_until
 

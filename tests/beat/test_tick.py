@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
-from django.db.models.functions import Now
 
 from djtasks import signals
 from djtasks.beat.running import Beat
 from djtasks.beat.tick import seconds_until_next, tick
 from djtasks.broker.vendors import Vendor, private_vendor
 from djtasks.models import Message, Schedule, Slot
+from djtasks.models.clock import Now
 from tests.beat.conftest import Connect
 from tests.beat.sentences import HOUR, change_by_sql, due, let_come_due, made, planned, row, sent, slots
 from tests.helpers import wait_until

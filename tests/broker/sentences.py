@@ -11,13 +11,13 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import connections, transaction
-from django.db.models.functions import Now
 
 from djtasks.broker.vendors import Exchange, Vendor
 from djtasks.domain.identifiers import uuid7
 from djtasks.domain.messages import Demand, NewMessage, Reservation, Token
 from djtasks.domain.outcomes import Outcome, Settlement, Success
 from djtasks.models import Message, Result
+from djtasks.models.clock import Now
 
 WORKER = str(uuid4())
 OTHER_WORKER = str(uuid4())

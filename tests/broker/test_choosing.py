@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 
 from djtasks.broker.reserve import COMMIT_SECONDS, Positions, beginning_of
 from djtasks.broker.vendors import Vendor
 from djtasks.domain.messages import Supply
 from djtasks.models import Message
+from djtasks.models.clock import Now
 from tests.broker.conftest import Connect
 from tests.broker.sentences import demand, exchange, held, let_leases_lapse, locks_rows, open_transaction, reserve, send
 

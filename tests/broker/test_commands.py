@@ -6,13 +6,13 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db.models.functions import Now
 
 from djtasks.broker import commands
 from djtasks.broker.vendors import Vendor
 from djtasks.broker.vendors.base import CONTROL_CHANNEL
 from djtasks.domain.identifiers import uuid7
 from djtasks.models import Command
+from djtasks.models.clock import Now
 from djtasks.worker.mailbox import Mailbox
 from tests.broker.conftest import Connect
 

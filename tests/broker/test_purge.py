@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db.models.functions import Now
 
 from djtasks.broker import purge
 from djtasks.broker.vendors import Vendor
 from djtasks.domain.identifiers import uuid7
 from djtasks.models import Message, Result, Worker
+from djtasks.models.clock import Now
 from tests.broker.conftest import Connect
 from tests.broker.sentences import locks_rows, open_transaction, reserve_one, send
 

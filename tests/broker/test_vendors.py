@@ -11,7 +11,7 @@ import pytest
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connections
 from django.utils import timezone
 
-from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor, vendor_for
+from djtasks.broker.vendors import Listener, Vendor, private_vendor, shared_vendor, vendor_for
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
 from djtasks.broker.vendors.portable import PortableVendor
 from djtasks.models import Worker
@@ -34,7 +34,8 @@ def test_vendor_is_chosen_by_the_connection() -> None:
     shared, private = shared_vendor(), private_vendor()
     assert shared.connection is connections["default"]
     assert private.connection is not connections["default"]
-    assert type(shared) is type(private) and USUAL in type(shared).__name__.lower()
+    name = {"postgresql": "PostgresqlVendor", "sqlite": "SqliteVendor"}.get(USUAL, "PortableVendor")
+    assert type(shared) is type(private) and type(shared).__name__ == name
     assert (shared.private, private.private) == (False, True)
     private.connection.close()
 
@@ -140,6 +141,8 @@ def test_listener_comes_back_after_its_time(vendor: Vendor) -> None:
 def test_idle_worker_hears_of_a_message(private: Vendor) -> None:
     Worker.objects.create(name="w", host="h", pid=1, pool="solo", slots=1)
     with private.listen(MESSAGES_CHANNEL) as listener:
+        if type(listener) is Listener:
+            pytest.skip("here nothing is announced: workers look every POLL_SECONDS")
         list(listener.wait(0.0))
         send(shared_vendor(), queue="mail")
         (announcement,) = listener.wait(10.0)

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from djtasks import AsyncResult
@@ -18,6 +17,7 @@ from djtasks.broker.settle import settle
 from djtasks.domain.outcomes import Settlement
 from djtasks.exceptions import TaskRevokedError, WorkerLostError
 from djtasks.models import Message
+from djtasks.models.clock import Now
 from djtasks.testing.inline import InlineWorker
 from djtasks.worker import judge
 from tests.contract import samples

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from djtasks.broker.vendors import shared_vendor
 from djtasks.models import Beat, Message, Result, Schedule, Slot
+from djtasks.models.clock import Now
 from tests.helpers import (
     Diary,
     WorkerProcess,

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.db.models.functions import Now
 
 from djtasks import chord, group
 from djtasks.models import Dependency
+from djtasks.models.clock import Now
 from tests.helpers import Diary, all_settled, messages, results, running_worker, wait_until
 from tests.lifecycle.test_chaos import Fleet
 from tests.tasks import collect_late, give_late

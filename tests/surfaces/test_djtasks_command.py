@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 
 from djtasks import AsyncResult, control
 from djtasks.domain.identifiers import uuid7
 from djtasks.management import status as status_module
 from djtasks.management.report import ago, cell, table
 from djtasks.models import Message, Worker
+from djtasks.models.clock import Now
 from djtasks.testing.inline import InlineWorker
 from tests.helpers_inprocess import run_until_empty
 from tests.surfaces.conftest import Run, told

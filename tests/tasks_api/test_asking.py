@@ -14,11 +14,11 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from djtasks import control, inspect
 from djtasks.domain.identifiers import uuid7
 from djtasks.models import Command, Worker
+from djtasks.models.clock import Now
 from djtasks.worker.heartbeat import Heartbeat
 from tests.helpers import wait_until
 from tests.tasks import add

@@ -113,6 +113,19 @@ class OrmVendor(Vendor):
             if row and not self._edges.filter(message=pk, fate="").order_by("-position").values("pk")[:1]:
                 self._messages.filter(pk=pk).update(**unblocked(row, now))
 
+    def _taken(self, rows: QuerySet[Any, Any], limit: int) -> list[Any]:
+        """Lock the first of these rows that nobody has locked: key by key, since MySQL locks all that it looks at."""
+        taken: list[Any] = []
+        seen: list[Any] = []
+        while (missing := limit - len(taken)) > 0:
+            found = list(rows.exclude(pk__in=seen).values_list("pk", flat=True)[:missing])
+            for pk in found:
+                taken += self._locked(rows.filter(pk=pk), skip=True)
+            seen += found
+            if len(found) < missing:
+                break
+        return taken
+
     def _locked(self, rows: QuerySet[Any], *, skip: bool = False) -> QuerySet[Any]:
         """Lock the rows, where rows can be locked."""
         locks = self.connection.features.has_select_for_update_skip_locked

@@ -91,7 +91,7 @@ class PortableVendor(OrmVendor):
         if not demand.limit:
             return Supply([], 0.0 if ready.exists() else None)
         reservations = []
-        for row in self._locked(ready, skip=True).values()[: demand.limit]:
+        for row in self._taken(ready.values(), demand.limit):
             changes, reservation = leased(row, demand, now, self._inputs(row))
             self._messages.filter(pk=row["id"]).update(**changes)
             reservations.append(reservation)
@@ -151,10 +151,11 @@ class PortableVendor(OrmVendor):
 
     def purge_results(self, limit: int) -> int:
         with self._transaction() as now:
-            expired = self._locked(self._results.filter(expires_at__lt=now), skip=True).order_by("expires_at")
-            ids = list(expired.values_list("pk", flat=True)[:limit])
+            expired = self._results.filter(expires_at__lt=now).order_by("expires_at")
+            ids = self._taken(expired.values_list("pk", flat=True), limit)
             self._edges.filter(message__in=ids).delete()
-            return self._results.filter(pk__in=ids).delete()[0] if ids else 0
+            # One by one, for MySQL may look for several by reading all rows, and waits for those that others delete.
+            return sum(self._results.filter(pk=pk).delete()[0] for pk in ids)
 
     def await_results(self, ids: Sequence[str]) -> None:
         """Do nothing: here whoever waits looks again and again."""
