@@ -18,9 +18,22 @@ def in_words(duration: timedelta | None) -> str:
         return _("%(count).1f s") % {"count": seconds}
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
+        return _two(_("%d min") % minutes, _("%d s") % rest, rest)
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
-        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+        return _two(_("%d h") % hours, _("%d min") % minutes, minutes)
     days, hours = divmod(hours, 24)
-    return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours}
+    return _two(_("%d d") % days, _("%d h") % hours, hours)
+
+
+def roughly(duration: timedelta) -> str:
+    """Write a duration with one unit, where there is little room."""
+    seconds = int(max(timedelta(), duration).total_seconds())
+    for size, unit in ((86400, _("%d d")), (3600, _("%d h")), (60, _("%d min"))):
+        if seconds >= size:
+            return unit % (seconds // size)
+    return _("%d s") % seconds
+
+
+def _two(large: str, small: str, rest: int) -> str:
+    return f"{large} {small}" if rest else large

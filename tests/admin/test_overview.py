@@ -103,6 +103,17 @@ def test_what_ended_lately_counts_however_long_it_had_waited(monkeypatch: pytest
     assert course.ended == 2 and course.span < timedelta(minutes=1)
 
 
+def test_chart_has_a_scale_and_ends_in_time(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        ended(120)
+    ended(1800)
+    page = shown(admin_client)
+    assert "The last hour" in page and "The highest bar: 3 in 1 min<" in page
+    assert len(re.findall(r'<time datetime="[^"]+">\d\d:\d\d</time>', page)) == 2
+    monkeypatch.setattr(endings, "MOST_READ", 3)
+    assert re.search(r"The last 2 min", shown(admin_client))
+
+
 def test_results_that_never_expire_are_told_too(settings: Any) -> None:
     settings.DJTASKS = {"RESULT_EXPIRES": None}
     ended(expires_at=None)

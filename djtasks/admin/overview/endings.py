@@ -47,6 +47,16 @@ class Course(NamedTuple):
     bars: list[Bar]
 
     @property
+    def part(self) -> timedelta:
+        """The span of a bar."""
+        return self.span / BARS
+
+    @property
+    def highest(self) -> int:
+        """How many the highest bar tells of."""
+        return max((bar.ended for bar in self.bars), default=0)
+
+    @property
     def per_minute(self) -> float:
         """How many ended in a minute."""
         return self.ended / max(1.0, self.span.total_seconds() / 60)

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from djtasks.admin.durations import in_words
 from djtasks.admin.overview.drawing import as_table, chart
-from djtasks.admin.overview.endings import Course, courses
+from djtasks.admin.overview.endings import HOUR, Course, courses
 from djtasks.admin.overview.queues import Running, Standing, standings
 from djtasks.admin.texts import as_text
 from djtasks.beat.health import health
@@ -86,7 +87,9 @@ def look() -> dict[str, Any]:
         "course": together,
         "chart": chart(together, "hour"),
         "numbers": as_table(together.bars),
-        "span": in_words(together.span),
+        "span": _("The last hour") if together.span == HOUR else _("The last %s") % in_words(together.span),
+        "since": now - together.span,
+        "part": in_words(together.part),
         "workers": list(_workers(now, running)),
         "beats": [
             BeatSeen(one_line(beat.name), found.is_alive(beat), _ago(beat.seen_at, now), beat.worker is not None)

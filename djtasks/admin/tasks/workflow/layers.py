@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 Node = TypeVar("Node", bound=Hashable)
@@ -20,11 +21,16 @@ def in_layers(nodes: Sequence[Node], links: Collection[tuple[Node, Node]]) -> li
     places: dict[Node, float] = {}
     ordered: list[list[Node]] = []
     for depth in sorted(layers):
-        found = {node: [places[each] for each in before[node] if each in places] for node in layers[depth]}
-        layer = sorted(found, key=lambda node, found=found: sum(found[node]) / (len(found[node]) or 1))  # type: ignore[misc]
-        places |= {node: place - len(layer) / 2 for place, node in enumerate(layer)}
+        layer = sorted(layers[depth], key=partial(_middle, before, places))
+        places.update({node: place - len(layer) / 2 for place, node in enumerate(layer)})
         ordered.append(layer)
     return ordered
+
+
+def _middle(before: Mapping[Node, list[Node]], places: Mapping[Node, float], node: Node) -> float:
+    """Say where those stand in the middle that come before a node."""
+    found = [places[each] for each in before[node] if each in places]
+    return sum(found) / (len(found) or 1)
 
 
 def _depths(nodes: Sequence[Node], links: Collection[tuple[Node, Node]]) -> dict[Node, int]:
