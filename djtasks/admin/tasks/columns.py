@@ -7,7 +7,7 @@ from django.contrib.admin.utils import display_for_value
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.admin.durations import in_words, roughly
+from djtasks.admin.measures import in_words, roughly
 from djtasks.admin.tasks.seen import Seen
 from djtasks.beat.moments import from_row
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.admin.durations import in_words
+from djtasks.admin.measures import in_words
 from djtasks.admin.tasks.criteria import Criteria
 from djtasks.admin.tasks.listing import Listing
 from djtasks.admin.tasks.seen import Seen, seen

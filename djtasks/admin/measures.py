@@ -1,9 +1,10 @@
-"""Durations in few words."""
+"""Durations and sizes in few words."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 
@@ -33,6 +34,11 @@ def roughly(duration: timedelta) -> str:
         if seconds >= size:
             return unit % (seconds // size)
     return _("%d s") % seconds
+
+
+def size_of(kib: int | None) -> str:
+    """Write so much memory; nothing where it is not known."""
+    return filesizeformat(1024 * kib) if kib else ""
 
 
 def _two(large: str, small: str, rest: int) -> str:
