@@ -52,7 +52,9 @@ def around(listing: Listing, task: Seen) -> Surroundings:
         if not fresh or len(rows) == MOST_NODES:
             break
         next_ids = [pk for pk in _next_to(fresh) if pk not in rows]
-    return Surroundings(list(seen(rows[pk] for pk in sorted(rows))), dict(_links(rows)), _more(rows))
+    # The task itself first: in a large group it would be out of sight.
+    ordered = sorted(rows, key=lambda pk: (pk != task.pk, pk))
+    return Surroundings(list(seen(rows[pk] for pk in ordered)), dict(_links(rows)), _more(rows))
 
 
 def _next_to(rows: Mapping[UUID, Invocation]) -> Iterable[UUID]:

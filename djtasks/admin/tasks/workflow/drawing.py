@@ -24,6 +24,7 @@ ACROSS, DOWN = 90, 14
 EDGE = 6
 BEND = ACROSS // 2
 MOST_LETTERS = 25
+MOST_ABOVE = 6
 MOST_NAMED = 5
 CONDITIONS: Mapping[str, Any] = {FAILURE: gettext_lazy("on failure"), END: gettext_lazy("at its end")}
 ARROW = SafeString(
@@ -81,13 +82,13 @@ def steps(surroundings: Surroundings) -> Iterator[Step]:
 
 
 def _places(surroundings: Surroundings) -> dict[UUID, Place]:
-    """Put the middles of all layers at the same height."""
+    """Put the middles of layers at one height; but next to a tall one what is short stays in sight."""
     layers = in_layers([task.pk for task in surroundings.tasks], surroundings.links)
     most = max(map(len, layers))
     return {
         pk: Place(
             EDGE + (WIDTH + ACROSS) * column,
-            EDGE + (HEIGHT + DOWN) * row + (HEIGHT + DOWN) * (most - len(layer)) // 2,
+            EDGE + (HEIGHT + DOWN) * row + (HEIGHT + DOWN) * min(most - len(layer), MOST_ABOVE) // 2,
         )
         for column, layer in enumerate(layers)
         for row, pk in enumerate(layer)
