@@ -211,10 +211,15 @@ def test_pictures_of_the_readme(visit: Open, shop: None) -> None:
 def work() -> None:
     """Let there be an hour behind, and some work ahead."""
     now = timezone.now()
-    worker = Worker.objects.create(name="djtasks@web-1", host="web-1", pid=4711, pool="processes", slots=4)
+    shown = {"host": "web-1", "pid": 4711, "pool": "processes", "slots": 4, "memory": 214 * 1024}
+    worker = Worker.objects.create(name="djtasks@web-1", **shown)
+    for name, minutes in (("hourly report", 7), ("crawl the news", 22)):
+        schedule = Schedule.objects.create(name=name, task="shop.tasks.crawl", kind="interval", expression="1h")
+        Schedule.objects.filter(pk=schedule.pk).update(next_run_at=now + timedelta(minutes=minutes, seconds=2))
     Beat.objects.create(name="beat@web-1", host="web-1", pid=4712, worker=worker.pk)
     for number in range(240):
-        ended_at = now - timedelta(seconds=15 * number)
+        # More in some minutes than in others.
+        ended_at = now - timedelta(seconds=15 * number + 9 * (number % 7))
         begun_at = ended_at - timedelta(seconds=0.2 + number % 7)
         Result.objects.create(
             task=("shop.tasks.send_mail", "shop.tasks.make_report", "shop.tasks.crawl")[number % 3],
