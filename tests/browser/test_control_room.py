@@ -201,7 +201,8 @@ def test_pictures_of_the_readme(visit: Open, shop: None) -> None:
     window.go(reverse("admin:djtasks_overview"))
     # The browser remembers it.
     window.page.click("#toggle-nav-sidebar")
-    for name, page in (("overview", "overview"), ("tasks", "task_changelist")):
+    for name, page, height in (("overview", "overview", 1000), ("tasks", "task_changelist", 900)):
+        window.page.set_viewport_size({"width": 1280, "height": height})
         window.go(reverse(f"admin:djtasks_{page}"))
         window.check(name)
         _keep(window.page, f"readme-{name}", whole=False)

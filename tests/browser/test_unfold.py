@@ -14,6 +14,9 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 TESTS = ("every_page_fits", "revoked_after_a_question", "workflow_is_drawn")
 
+# What this run has told its own processes.
+OURS = ("DATABASE_", "DJTASKS", "PYTEST_", "WITHOUT_SITE")
+
 
 def test_control_room_works_under_unfold() -> None:
     """On SQLite alone: the database makes no difference to clothes."""
@@ -30,6 +33,6 @@ def test_control_room_works_under_unfold() -> None:
         "no:cacheprovider",
     ]
     chosen = ["-k", " or ".join(TESTS), "tests/browser/test_control_room.py"]
-    names = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DATABASE_"))}
-    done = subprocess.run([*command, *chosen], cwd=ROOT, env=names, capture_output=True, text=True)
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    done = subprocess.run([*command, *chosen], cwd=ROOT, env=surroundings, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
