@@ -22,6 +22,7 @@ class Worker(models.Model):
     queues = PayloadField(_("queues"), null=True, blank=True)
     excluded = PayloadField(_("excluded queues"), default=list, db_default=[])
     listening = models.BooleanField(_("listening"), default=True, db_default=True)
+    memory = models.IntegerField(_("memory in KiB"), null=True, blank=True)
     started_at = models.DateTimeField(_("started at"), db_default=Now())
     seen_at = models.DateTimeField(_("seen at"), db_default=Now())
 

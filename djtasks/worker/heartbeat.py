@@ -55,6 +55,7 @@ class Heartbeat(threading.Thread):
         notes: Callable[[], dict[Token, str]] = dict,
         noted: Callable[[dict[Token, str]], None] = lambda written: None,
         renewed: Callable[[float], None] = lambda began_at: None,
+        memory: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(name="djtasks-heartbeat", daemon=True)
         self.worker = worker
@@ -70,6 +71,7 @@ class Heartbeat(threading.Thread):
         # Whoever looks for what was announced finds commands, too.
         self.mailbox = Mailbox(worker["id"], announced)
         self._renewed = renewed
+        self._memory = memory
         self.deadline = Deadline()
         self._pause = FIRST_PAUSE
         self._ended = threading.Event()
@@ -126,6 +128,7 @@ class Heartbeat(threading.Thread):
                     self._noted(write_notes(vendor, notes))
                 if now >= self._sign_at:
                     self._sign_at = now + SIGN_OF_LIFE_SECONDS
+                    self.worker["memory"] = self._memory() or None
                     sign(vendor, self.worker, listening=self.listening and self._hears)
                 if now >= self.purge_at:
                     more = purge_in_turn(vendor, self.worker["id"], time.time())
@@ -187,7 +190,7 @@ def sign(vendor: Vendor, worker: dict[str, Any], *, listening: bool) -> None:
     """Give the worker's sign of life, and what may have changed of it."""
     workers = Worker.objects.using(settings.DATABASE)
     variable: dict[str, Any] = {"seen_at": Now(), "listening": listening}
-    variable |= {name: worker[name] for name in ("slots", "queues", "excluded") if name in worker}
+    variable |= {name: worker[name] for name in ("slots", "queues", "excluded", "memory") if name in worker}
     if not workers.filter(pk=worker["id"]).update(**variable):
         workers.create(**{**worker, **variable})
         warn_of_namesakes(vendor, worker)

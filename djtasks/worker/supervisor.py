@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from contextlib import suppress
@@ -22,6 +23,7 @@ from djtasks.worker.execution import Holder
 from djtasks.worker.heartbeat import Heartbeat
 from djtasks.worker.lane import lanes_of
 from djtasks.worker.plan import Plan, Queues
+from djtasks.worker.serving import resident_kib
 from djtasks.worker.shutdown import Shutdown, Stage
 from djtasks.worker.verbs import perform
 
@@ -50,6 +52,7 @@ class Supervisor:
             notes=self.lanes.notes,
             noted=self.lanes.noted,
             renewed=self.lanes.renewed,
+            memory=self._memory,
         )
         self.watch = Watch(*(lane.ledger.deadline for lane in self.lanes), self.heartbeat.deadline)
         self.shutdown = Shutdown(self.pool.alarm, grace=plan.grace, soft_seconds=settings.WORKER_SOFT_SHUTDOWN_TIMEOUT)
@@ -136,6 +139,10 @@ class Supervisor:
             logger.info("paused queues: %s", ", ".join(queues) or "none")
             self._paused = queues
             self.pool.alarm.ring()
+
+    def _memory(self) -> int:
+        """Measure all processes of the worker, in KiB; what they share is counted in each."""
+        return sum(map(resident_kib, [os.getpid(), *(pid for lane in self.lanes for pid in lane.pool.pids())]))
 
     def _lost(self, tokens: list[Token]) -> None:
         self._lost_tokens.extend(tokens)

@@ -17,8 +17,10 @@ from django.utils import timezone
 
 from djtasks.admin.overview import endings, queues
 from djtasks.admin.overview.looking import look
-from djtasks.models import Beat, Message, Queue, Result, Worker
+from djtasks.admin.tasks.admin import TaskAdmin
+from djtasks.models import Beat, Message, Queue, Result, Schedule, Worker
 from tests.admin.conftest import Operator
+from tests.admin.sentences import LIST
 from tests.beat.sentences import hourly
 from tests.helpers_inprocess import run_until_empty
 from tests.tasks import add, fail
@@ -103,6 +105,17 @@ def test_what_ended_lately_counts_however_long_it_had_waited(monkeypatch: pytest
     assert course.ended == 2 and course.span < timedelta(minutes=1)
 
 
+def test_chart_has_a_scale_and_ends_in_time(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        ended(120)
+    ended(1800)
+    page = shown(admin_client)
+    assert "The last hour" in page and "The highest bar: 3 in 1 min<" in page
+    assert len(re.findall(r'<time datetime="[^"]+">\d\d:\d\d</time>', page)) == 2
+    monkeypatch.setattr(endings, "MOST_READ", 3)
+    assert re.search(r"The last 2 min", shown(admin_client))
+
+
 def test_results_that_never_expire_are_told_too(settings: Any) -> None:
     settings.DJTASKS = {"RESULT_EXPIRES": None}
     ended(expires_at=None)
@@ -133,6 +146,46 @@ def test_workers_and_what_they_run_are_told_and_the_dead_leave(admin_client: Cli
         ("alive@here", True, 1),
         ("dead@here", False, 0),
     ]
+
+
+def test_memory_of_a_worker_is_told_where_it_is_known(admin_client: Client) -> None:
+    heavy, light = worker("heavy@here", memory=300 * 1024), worker("light@here")
+    assert [each.memory for each in look()["workers"]] == ["300.0\xa0MB", ""]
+    assert "300.0\xa0MB" in shown(admin_client)
+    pages = [admin_client.get(reverse("admin:djtasks_worker_change", args=[each.pk])) for each in (heavy, light)]
+    assert ["300.0\xa0MB" in unescape(page.content.decode()) for page in pages] == [True, False]
+
+
+def test_what_is_due_next_is_told_in_its_order(admin_client: Client, operator: Operator) -> None:
+    now = timezone.now()
+    for name, minutes in (("third", 50), ("late", -3), ("second", 20)):
+        Schedule.objects.filter(pk=hourly(name=name).pk).update(next_run_at=now + timedelta(minutes=minutes))
+    Schedule.objects.filter(pk=hourly(name="disabled").pk).update(next_run_at=now, enabled=False)
+    assert [each.name for each in look()["due_next"]] == ["late", "second", "third"]
+    page = shown(admin_client)
+    assert re.search(r"late<.*>3 min( \d+ s)? ago<.*second<.*>in \d+ min", page, re.DOTALL)
+    assert "second<" in shown(operator("view_schedule", name="other")) and "second<" not in shown(operator())
+
+
+def test_queues_of_what_may_not_be_seen_are_not_shown(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S16: nor how it went in them, nor what runs, on any page that names them."""
+    busy = worker()
+    held = {"worker": busy.pk, "leased_until": timezone.now() + timedelta(hours=1), "started_at": timezone.now()}
+    hidden, _ = (add.apply_async((1, 2), queue=queue).id for queue in ("theirs", "ours"))
+    Message.objects.update(**held)
+    ended(queue="theirs.too")
+    Queue.objects.create(name="theirs.paused", paused_at=timezone.now())
+    overview, tasks = reverse(PAGE), reverse(LIST)
+    of_worker = reverse("admin:djtasks_worker_change", args=[busy.pk])
+
+    def seen(page: str) -> str:
+        return admin_client.get(page).content.decode()
+
+    assert seen(overview).count("data-queue") == 4 and "theirs" in seen(tasks) and hidden in seen(of_worker)
+    monkeypatch.setattr(TaskAdmin, "visible", lambda self, request, rows: rows.filter(queue="ours"))
+    assert re.findall('data-queue="([^"]+)"', seen(overview)) == ["ours"]
+    for page in (overview, tasks, of_worker):
+        assert "theirs" not in seen(page) and hidden not in seen(page)
 
 
 def test_what_is_wrong_is_said(admin_client: Client) -> None:

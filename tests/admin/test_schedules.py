@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from djtasks import shared_task
 from djtasks.admin.confirming import CONFIRMED
+from djtasks.admin.schedules import words
 from djtasks.models import Message, Schedule, Slot
 from djtasks.tasks import registry
 from djtasks.tasks.masking import MASK
@@ -146,6 +147,26 @@ def test_next_runs_are_told_in_both_clocks(admin_client: Client) -> None:
     schedule = made("nightly", kind="crontab", expression="30 3 * * *", timezone="Asia/Tokyo")
     page = shown(admin_client, schedule)
     assert len(re.findall(r"03:30:00\+09:00", page)) == len(re.findall(r"18:30:00\+00:00", page)) == 5
+
+
+def test_rule_is_told_in_words(admin_client: Client) -> None:
+    """What a library that may be missing says of crontabs; what it cannot read is left to the rule itself."""
+    pytest.importorskip("cron_descriptor")
+    page = reverse("admin:djtasks_schedule_preview")
+    for given, said in (
+        ({"kind": "crontab", "expression": "30 3 * * *"}, "<p>At 03:30</p>"),
+        ({"kind": "crontab", "expression": "*/5 9 * * mon-fri"}, "Monday through Friday</p>"),
+        ({"kind": "interval", "expression": "2h"}, "<p>Every 2h</p>"),
+    ):
+        assert said in admin_client.get(page, given).content.decode()
+    assert words.in_words(Schedule(kind="crontab", expression="no rule")) == ""
+
+
+def test_rule_is_shown_where_nobody_has_words_for_it(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "cron_descriptor", None)
+    given = {"kind": "crontab", "expression": "30 3 * * *"}
+    told = admin_client.get(reverse("admin:djtasks_schedule_preview"), given).content.decode()
+    assert "03:30:00" in told and "<p>" not in told
 
 
 def test_next_runs_are_told_before_anything_is_saved(admin_client: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -66,6 +67,20 @@ def test_state_that_only_a_newer_version_knows_is_shown_and_found(admin_client: 
     """E15."""
     pk = str(Result.objects.create(task="newer.task", state="DISCARDED").pk)
     assert listed(admin_client, state="DISCARDED") == {pk: "DISCARDED"} == listed(admin_client)
+
+
+def test_attempts_are_told_of_how_many_and_the_moment_as_how_long_ago(admin_client: Client) -> None:
+    """A short word in the list, and the moment itself for who points at it."""
+    retried = add.delay(1, 2).id
+    Message.objects.filter(pk=retried).update(
+        retries=1,
+        started_at=timezone.now(),
+        leased_until=timezone.now() + LATER,
+        enqueued_at=timezone.now() - timedelta(hours=3, minutes=20),
+    )
+    page = looked_at(admin_client)
+    assert f"2 of {add.max_retries + 1}" in page and f"2 of {add.max_retries + 1}" in page_of(admin_client, retried)
+    assert re.search(r'<time datetime="20\d\d-\S+" title="[^"]+">3 h ago</time>', page)
 
 
 def test_filters_narrow_the_list(admin_client: Client) -> None:

@@ -43,6 +43,7 @@ def test_worker_does_what_it_is_told(admin_client: Client) -> None:
     with running_worker("--pool=threads", concurrency=1) as process:
         worker = wait_until(Worker.objects.first)
         assert worker
+        wait_until(lambda: "\xa0MB" in page_of(admin_client, worker))
         assert "pool has 3 slots" in tell(admin_client, "pool_grow", worker, n="2")
         assert "pool has 2 slots" in tell(admin_client, "pool_shrink", worker, n="1")
         assert "no longer consuming from mail" in tell(admin_client, "cancel_consumer", worker, queue="mail")

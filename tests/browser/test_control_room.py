@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from djtasks import chain
+from djtasks import chain, group, shared_task
 from djtasks.models import Beat, Message, Result, Schedule, Slot, Worker
+from djtasks.tasks import registry
 from tests.browser.conftest import LOOKS, Open
-from tests.helpers_inprocess import run_until_empty
+from tests.helpers_inprocess import run_one, run_until_empty
 from tests.tasks import add, fail
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -164,25 +166,61 @@ def test_story_of_a_task_is_told(visit: Open) -> None:
     window.check("the task")
 
 
-def test_pictures_of_the_readme(visit: Open) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_workflow_is_drawn_and_leads_on(visit: Open, look: str) -> None:
+    """It scrolls in its box, and is told as a list, too."""
+    last = chain(group(add.si(1, each) for each in range(80)), add.si(0, 0), add.si(1, 1), add.si(2, 2)).delay()
+    run_one()
+    window = visit(look)
+    window.go(reverse("admin:djtasks_task_change", args=[last.id]))
+    assert window.page.locator("a.djtasks-node").count() == 60
+    window.check("the workflow")
+    assert not window.page.locator("[style]", has=window.page.locator(".djtasks-node")).count()
+    _keep(window.page, f"workflow-{look}")
+    window.page.click("#content details summary")
+    window.page.locator(f'.djtasks-steps a[href*="{last.parent.id}"]').wait_for()
+    window.page.click(f'a.djtasks-node[href*="{last.parent.id}"]')
+    window.page.wait_for_url(f"**/{last.parent.id}/change/")
+    window.check("the other task")
+
+
+@pytest.fixture
+def shop() -> Iterator[None]:
+    """The tasks of a shop, so that the pictures tell how often they may be tried."""
+    names = [f"shop.tasks.{name}" for name in ("send_mail", "make_report", "crawl")]
+    for name in names:
+        shared_task(name=name)(lambda: None)
+    yield
+    for name in names:
+        registry.forget(name)
+
+
+def test_pictures_of_the_readme(visit: Open, shop: None) -> None:
     work()
     window = visit()
     window.go(reverse("admin:djtasks_overview"))
     # The browser remembers it.
     window.page.click("#toggle-nav-sidebar")
-    for name, page in (("overview", "overview"), ("tasks", "task_changelist")):
+    for name, page, height in (("overview", "overview", 1000), ("tasks", "task_changelist", 900)):
+        window.page.set_viewport_size({"width": 1280, "height": height})
         window.go(reverse(f"admin:djtasks_{page}"))
         window.check(name)
         _keep(window.page, f"readme-{name}", whole=False)
+    assert window.page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.results'))")
 
 
 def work() -> None:
     """Let there be an hour behind, and some work ahead."""
     now = timezone.now()
-    worker = Worker.objects.create(name="djtasks@web-1", host="web-1", pid=4711, pool="processes", slots=4)
+    shown = {"host": "web-1", "pid": 4711, "pool": "processes", "slots": 4, "memory": 214 * 1024}
+    worker = Worker.objects.create(name="djtasks@web-1", **shown)
+    for name, minutes in (("hourly report", 7), ("crawl the news", 22)):
+        schedule = Schedule.objects.create(name=name, task="shop.tasks.crawl", kind="interval", expression="1h")
+        Schedule.objects.filter(pk=schedule.pk).update(next_run_at=now + timedelta(minutes=minutes, seconds=2))
     Beat.objects.create(name="beat@web-1", host="web-1", pid=4712, worker=worker.pk)
     for number in range(240):
-        ended_at = now - timedelta(seconds=15 * number)
+        # More in some minutes than in others.
+        ended_at = now - timedelta(seconds=15 * number + 9 * (number % 7))
         begun_at = ended_at - timedelta(seconds=0.2 + number % 7)
         Result.objects.create(
             task=("shop.tasks.send_mail", "shop.tasks.make_report", "shop.tasks.crawl")[number % 3],

@@ -16,7 +16,7 @@ STEP = 3
 
 def chart(course: Course, kind: str) -> SafeString:
     """Draw how many ended over time, and how many of them failed."""
-    highest = max((bar.ended for bar in course.bars), default=0) or 1
+    highest = course.highest or 1
     return format_html(
         '<svg class="djtasks-chart djtasks-{}" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
         'aria-label="{}"><path class="djtasks-ended" d="{}"></path><path class="djtasks-failed" d="{}"></path></svg>',

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
+from djtasks.admin.tasks.listing import Visible, everything
 from djtasks.conf import settings
 from djtasks.domain import states
 from djtasks.models import Result
@@ -47,6 +48,16 @@ class Course(NamedTuple):
     bars: list[Bar]
 
     @property
+    def part(self) -> timedelta:
+        """The span of a bar."""
+        return self.span / BARS
+
+    @property
+    def highest(self) -> int:
+        """How many the highest bar tells of."""
+        return max((bar.ended for bar in self.bars), default=0)
+
+    @property
     def per_minute(self) -> float:
         """How many ended in a minute."""
         return self.ended / max(1.0, self.span.total_seconds() / 60)
@@ -57,11 +68,11 @@ class Course(NamedTuple):
         return 100 * self.failed / self.ended if self.ended else 0.0
 
 
-def courses(now: datetime) -> tuple[Course, dict[str, Course]]:
+def courses(now: datetime, visible: Visible = everything) -> tuple[Course, dict[str, Course]]:
     """Return how it went in all queues together, and in each; ``now`` is a moment as the table has them."""
     by_queue: dict[str, list[Ending]] = defaultdict(list)
     read = 0
-    for queue, state, due_at, started_at, finished_at in _latest(now):
+    for queue, state, due_at, started_at, finished_at in _latest(now, visible):
         read += 1
         waited = max(timedelta(), started_at - due_at) if started_at and due_at else None
         ran = finished_at - started_at if started_at else None
@@ -75,9 +86,9 @@ def courses(now: datetime) -> tuple[Course, dict[str, Course]]:
     }
 
 
-def _latest(now: datetime) -> QuerySet[Result, Any]:
+def _latest(now: datetime, visible: Visible) -> QuerySet[Result, Any]:
     """Read the latest that ended, in the order in which they expire, which is that in which they ended."""
-    results = Result.objects.using(settings.DATABASE).filter(finished_at__gte=now - HOUR)
+    results = visible(Result.objects.using(settings.DATABASE)).filter(finished_at__gte=now - HOUR)
     retention = settings.result_expires_seconds
     if retention is None:
         # Nothing knows their order but their ids: those that were sent last.

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from djtasks.admin.durations import in_words
+from djtasks.admin.measures import in_words, size_of
 from djtasks.admin.overview.drawing import as_table, chart
-from djtasks.admin.overview.endings import Course, courses
+from djtasks.admin.overview.endings import HOUR, Course, courses
 from djtasks.admin.overview.queues import Running, Standing, standings
+from djtasks.admin.tasks.listing import Visible, everything
 from djtasks.admin.texts import as_text
 from djtasks.beat.health import health
 from djtasks.beat.moments import from_row
@@ -21,9 +23,10 @@ from djtasks.broker.pause import paused
 from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
 from djtasks.domain.escaping import one_line
-from djtasks.models import Worker
+from djtasks.models import Message, Schedule, Worker
 
 MOST_RUNNING = 10
+MOST_DUE = 5
 # Who has given no sign of life for so long is left out.
 LONG_GONE = timedelta(hours=1)
 
@@ -48,6 +51,7 @@ class WorkerSeen(NamedTuple):
     name: str
     is_alive: bool
     seen: str
+    memory: str
     running: list[tuple[Running, str, str]]
     more: int
 
@@ -61,15 +65,26 @@ class BeatSeen(NamedTuple):
     is_embedded: bool
 
 
-def look() -> dict[str, Any]:
-    """Read it all."""
+class DueNext(NamedTuple):
+    """A schedule, when it is due, and how long that is from now, or ago."""
+
+    id: Any
+    name: str
+    task: str
+    at: datetime
+    distance: str
+    is_past: bool
+
+
+def look(visible: Visible = everything) -> dict[str, Any]:
+    """Read it all; of tasks, and of the queues in which they are, what may be seen."""
     vendor = shared_vendor()
     moment = vendor.now()
     now = from_row(moment)
-    standing = {each.name: each for each in standings()}
-    together, course_of = courses(moment)
+    standing = {each.name: each for each in standings(visible)}
+    together, course_of = courses(moment, visible)
     pauses = paused(vendor)
-    names = sorted(standing.keys() | course_of.keys() | pauses.keys())
+    names = standing.keys() | course_of.keys() | (pauses.keys() if _shows_all(visible) else set())
     found = health(vendor)
     running = [each for queue in standing.values() for each in queue.running]
     return {
@@ -81,12 +96,14 @@ def look() -> dict[str, Any]:
                 _ago(pauses[name], now) if name in pauses else "",
                 now,
             )
-            for name in names
+            for name in sorted(names)
         ],
         "course": together,
         "chart": chart(together, "hour"),
         "numbers": as_table(together.bars),
-        "span": in_words(together.span),
+        "span": _("The last hour") if together.span == HOUR else _("The last %s") % in_words(together.span),
+        "since": now - together.span,
+        "part": in_words(together.part),
         "workers": list(_workers(now, running)),
         "beats": [
             BeatSeen(one_line(beat.name), found.is_alive(beat), _ago(beat.seen_at, now), beat.worker is not None)
@@ -97,7 +114,13 @@ def look() -> dict[str, Any]:
         "late": found.late,
         "broken": [(one_line(each.name), as_text(each.error)) for each in found.broken],
         "problem": found.problem,
+        "due_next": list(_due_next(now)),
     }
+
+
+def _shows_all(visible: Visible) -> bool:
+    rows = Message.objects.using(settings.DATABASE)
+    return visible(rows) is rows
 
 
 def _queue(standing: Standing, course: Course | None, paused_for: str, now: datetime) -> QueueSeen:
@@ -124,8 +147,24 @@ def _workers(now: datetime, running: list[Running]) -> Iterator[WorkerSeen]:
         runs = sorted(held[row.pk], key=lambda each: each.since)
         shown = [(each, one_line(each.task), in_words(now - each.since)) for each in runs[:MOST_RUNNING]]
         yield WorkerSeen(
-            row, one_line(row.name), row.pk not in vanished, _ago(row.seen_at, now), shown, len(runs) - len(shown)
+            row,
+            one_line(row.name),
+            row.pk not in vanished,
+            _ago(row.seen_at, now),
+            size_of(row.memory),
+            shown,
+            len(runs) - len(shown),
         )
+
+
+def _due_next(now: datetime) -> Iterator[DueNext]:
+    """Tell what beats are to send first."""
+    enabled = Schedule.objects.using(settings.DATABASE).filter(enabled=True, next_run_at__isnull=False)
+    for schedule in enabled.order_by("next_run_at")[:MOST_DUE]:
+        if schedule.next_run_at:
+            at = from_row(schedule.next_run_at)
+            name, task = one_line(schedule.name), one_line(schedule.task)
+            yield DueNext(schedule.pk, name, task, at, in_words(abs(at - now)), at < now)
 
 
 def _ago(moment: datetime, now: datetime) -> str:

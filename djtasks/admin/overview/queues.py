@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db.models import Count, Min
 
 from djtasks.admin.tasks.criteria import OF_MESSAGES
+from djtasks.admin.tasks.listing import Visible, everything
 from djtasks.beat.moments import from_row
 from djtasks.broker.queues import names_of_queues
 from djtasks.conf import settings
@@ -67,13 +68,15 @@ class Standing:
         return self.counts[states.DELAYED] + self.counts[states.RETRYING]
 
 
-def standings() -> Iterator[Standing]:
-    """Look at each queue in which messages live."""
-    return map(_standing, names_of_queues())
+def standings(visible: Visible = everything) -> Iterator[Standing]:
+    """Look at each queue in which messages live, as far as these may be seen."""
+    found = (_standing(name, visible) for name in names_of_queues())
+    return (standing for standing in found if standing.depth)
 
 
-def _standing(name: str) -> Standing:
-    rows = Message.objects.using(settings.DATABASE).filter(queue=name).order_by("-priority", "due_at", "id")
+def _standing(name: str, visible: Visible) -> Standing:
+    messages = visible(Message.objects.using(settings.DATABASE)).filter(queue=name)
+    rows = messages.order_by("-priority", "due_at", "id")
     counts: dict[str, Any] = {label: Count("pk", filter=OF_MESSAGES[label]) for label in LABELS}
     head = rows[:MOST_LOOKED_AT].aggregate(
         **counts, depth=Count("pk"), oldest=Min("due_at", filter=OF_MESSAGES[states.READY])

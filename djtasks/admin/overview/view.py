@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -37,7 +38,11 @@ def overview(admin: TaskAdmin, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST":
         return _switch(admin, request)
-    state = {**look(), "may_pause": _may_pause(request)}
+    state = {
+        **look(partial(admin.visible, request)),
+        "may_pause": _may_pause(request),
+        "may_see_schedules": request.user.has_perm("djtasks.view_schedule"),
+    }
     if "fragment" in request.GET:
         return TemplateResponse(request, "admin/djtasks/overview/state.html", state)
     context = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -12,14 +13,16 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.admin.durations import in_words
+from djtasks.admin.measures import in_words, size_of
 from djtasks.admin.overview.queues import standings
 from djtasks.admin.processes.orders import ORDERS, Order, give, served
 from djtasks.admin.readonly import ReadOnlyAdmin
+from djtasks.admin.tasks.admin import TaskAdmin
+from djtasks.admin.tasks.listing import everything
 from djtasks.beat.health import VANISHED
 from djtasks.beat.moments import from_row
 from djtasks.broker.vendors import shared_vendor
-from djtasks.models import Beat, Worker
+from djtasks.models import Beat, Task, Worker
 
 
 def _action(order: Order) -> Callable[..., HttpResponse | None]:
@@ -35,11 +38,14 @@ class WorkerAdmin(ReadOnlyAdmin):
     """Who works."""
 
     change_form_template = "admin/djtasks/change_form.html"
-    list_display = ("name", "is_alive", "host", "pid", "pool", "slots", "serves", "started_at", "seen_at")
+    list_display = ("name", "is_alive", "host", "pid", "pool", "slots", "used", "serves", "started_at", "seen_at")
     ordering = ("name",)
     actions = tuple(_action(order) for order in ORDERS.values())
-    fields = ("name", "id", "is_alive", "host", "pid", "pool", "slots", "serves", "started_at", "seen_at", "runs")
-    readonly_fields = ("id", "is_alive", "serves", "runs")
+    fields = (
+        *("name", "id", "is_alive", "host", "pid", "pool", "slots", "used", "serves"),
+        *("started_at", "seen_at", "runs"),
+    )
+    readonly_fields = ("id", "is_alive", "used", "serves", "runs")
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Say who may tell workers what to do."""
@@ -51,10 +57,23 @@ class WorkerAdmin(ReadOnlyAdmin):
         orders = [(verb, order.label) for verb, order in ORDERS.items() if verb in allowed]
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "verbs": orders})
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Find a worker, and note which tasks may be seen: who shows its fields does not know who asks."""
+        worker = super().get_object(request, object_id, from_field)
+        tasks = self.admin_site.get_model_admin(Task)
+        if worker is not None:
+            worker.visible = partial(tasks.visible, request) if isinstance(tasks, TaskAdmin) else everything
+        return worker
+
     @admin.display(description=_("alive"), boolean=True)
     def is_alive(self, worker: Worker) -> bool:
         """Say whether it has given a sign of life lately."""
         return not shared_vendor().vanished_workers().filter(pk=worker.pk).exists()
+
+    @admin.display(description=_("memory"))
+    def used(self, worker: Worker) -> str:
+        """Say how much memory its processes take."""
+        return size_of(worker.memory) or "-"
 
     @admin.display(description=_("queues"))
     def serves(self, worker: Worker) -> str:
@@ -62,10 +81,10 @@ class WorkerAdmin(ReadOnlyAdmin):
         return served(worker)
 
     @admin.display(description=_("runs"))
-    def runs(self, worker: Worker) -> str:
-        """Link what it runs now."""
+    def runs(self, worker: Any) -> str:
+        """Link what it runs now, as far as that may be seen."""
         now = from_row(shared_vendor().now())
-        running = [each for queue in standings() for each in queue.running if each.worker == worker.pk]
+        running = [each for queue in standings(worker.visible) for each in queue.running if each.worker == worker.pk]
         links = (
             (reverse("admin:djtasks_task_change", args=[each.id]), each.task, in_words(now - each.since))
             for each in running

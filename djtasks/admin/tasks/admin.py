@@ -40,6 +40,11 @@ class ChosenForm(ActionForm):
 
     select_across = forms.BooleanField(label=_("all that match"), required=False)
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # The button of django-unfold appears once this is told.
+        self.fields["action"].widget.attrs["x-model"] = "action"
+
 
 def _action(verb: Verb) -> Callable[..., HttpResponse]:
     def action(tasks: TaskAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.contrib import admin
+from django.contrib.admin.utils import display_for_value
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.admin.durations import in_words
+from djtasks.admin.measures import in_words, roughly
 from djtasks.admin.tasks.seen import Seen
+from djtasks.beat.moments import from_row
 
 
 class TaskColumns:
@@ -56,6 +56,9 @@ class TaskColumns:
         return task.worker
 
     @admin.display(description=_("sent"))
-    def sent(self, task: Seen) -> datetime:
-        """Say when it was sent."""
-        return task.row.enqueued_at
+    def sent(self, task: Seen) -> str:
+        """Say how long ago it was sent; the moment is told to who points at it."""
+        moment = from_row(task.row.enqueued_at)
+        exactly = display_for_value(task.row.enqueued_at, "")
+        ago = _("%(duration)s ago") % {"duration": roughly(task.now - moment)}
+        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exactly, ago)

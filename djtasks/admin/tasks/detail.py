@@ -10,11 +10,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.admin.durations import in_words
+from djtasks.admin.measures import in_words
 from djtasks.admin.tasks.criteria import Criteria
 from djtasks.admin.tasks.listing import Listing
 from djtasks.admin.tasks.seen import Seen, seen
 from djtasks.admin.tasks.timeline import timeline
+from djtasks.admin.tasks.workflow.around import around
+from djtasks.admin.tasks.workflow.drawing import picture, steps
 from djtasks.admin.texts import as_text
 from djtasks.conf import settings
 from djtasks.models import Dependency, Message, Result
@@ -61,16 +63,29 @@ class Relation(NamedTuple):
 def detail(admin: TaskAdmin, request: HttpRequest, task: Seen) -> dict[str, Any]:
     """Return what the page of a task shows."""
     shows_payload = admin.has_payload_permission(request)
+    listing = admin.listing(request, Criteria())
     return {
         "task": task,
         "waited": in_words(task.waited),
         "ran": in_words(task.ran),
         "events": timeline(task),
         "attempts": [_attempt(error, shows_payload) for error in task.row.errors],
-        "relations": list(_relations(admin.listing(request, Criteria()), task)),
+        "relations": list(_relations(listing, task)),
+        **_workflow(listing, task),
         "is_known": registry.find(task.row.task) is not None,
         "shows_payload": shows_payload,
         **(_payload(task) if shows_payload else {}),
+    }
+
+
+def _workflow(listing: Listing, task: Seen) -> dict[str, Any]:
+    surroundings = around(listing, task)
+    if not surroundings.links:
+        return {}
+    return {
+        "surroundings": surroundings,
+        "picture": picture(surroundings, task.pk),
+        "steps": list(steps(surroundings)),
     }
 
 
@@ -115,7 +130,7 @@ def _attempt(error: Mapping[str, Any], shows_payload: bool) -> Attempt:
 def _relations(listing: Listing, task: Seen) -> Iterator[Relation]:
     for name, ids in _related(task).items():
         if ids:
-            found = listing.find(ids[:MOST_RELATED])
+            found = listing.find(ids[:MOST_RELATED], in_full=False)
             yield Relation(RELATIONS[name], list(seen(found)), len(ids) > MOST_RELATED)
 
 

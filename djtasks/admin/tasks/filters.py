@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from djtasks.admin.tasks.states import LABELS
 from djtasks.broker.queues import names_of_queues
 from djtasks.conf import settings
-from djtasks.models import Schedule, Worker
+from djtasks.models import Message, Schedule, Worker
 from djtasks.tasks import registry
 
 MOST_SUGGESTED = 200
@@ -89,8 +89,9 @@ class QueueFilter(TypedFilter):
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        """Suggest the queues in use."""
-        return [(name, name) for name in names_of_queues()]
+        """Suggest the queues in which there is something to see."""
+        live = model_admin.visible(request, Message.objects.using(settings.DATABASE))
+        return [(name, name) for name in names_of_queues() if live.filter(queue=name).exists()]
 
 
 class WorkerFilter(TypedFilter):

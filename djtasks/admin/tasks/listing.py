@@ -49,6 +49,11 @@ class Page(NamedTuple):
     horizon: Horizon | None = None
 
 
+def everything(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Let all be seen."""
+    return rows
+
+
 @dataclass(frozen=True)
 class Listing:
     """All tasks that fit and may be seen."""
@@ -63,11 +68,12 @@ class Listing:
         page = self._read(after, False, size)
         return page if page.newer else self._read(None, True, size)
 
-    def find(self, ids: list[UUID]) -> list[Invocation]:
-        """Return those of these tasks that may be seen, the newest first."""
+    def find(self, ids: list[UUID], *, in_full: bool = True) -> list[Invocation]:
+        """Return those of these tasks that may be seen, the newest first; what may be large only in full."""
         found: dict[UUID, Invocation] = {}
         for table in TABLES:
-            found |= {row.pk: row for row in self._rows(table).filter(pk__in=ids)}
+            left_out = () if in_full else (*LARGE[table], "args", "kwargs")
+            found |= {row.pk: row for row in self._rows(table).filter(pk__in=ids).defer(*left_out)}
         return sorted(found.values(), key=attrgetter("pk"), reverse=True)
 
     def _read(self, bound: UUID | None, descending: bool, size: int) -> Page:

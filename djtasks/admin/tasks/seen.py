@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from djtasks.admin.tasks.states import badge
 from djtasks.beat.moments import from_row
 from djtasks.broker.vendors import shared_vendor
@@ -99,7 +101,8 @@ class Seen:
         task = registry.find(self.row.task)
         if task is None:
             return str(begun)
-        return f"{begun} / {'∞' if task.max_retries is None else task.max_retries + 1}"
+        most = "∞" if task.max_retries is None else task.max_retries + 1
+        return _("%(begun)d of %(most)s") % {"begun": begun, "most": most}
 
     @property
     def waited(self) -> timedelta | None:

@@ -38,11 +38,16 @@ SHAPES: Mapping[str, str] = {
 }
 
 
+def kind_of(label: str) -> str:
+    """Name the style of a state."""
+    return label.lower() if label in SHAPES else "other"
+
+
 def badge(label: str) -> str:
     """Show a state; one that only a newer version knows, as it stands."""
     return format_html(
         '<span class="djtasks-state djtasks-state-{}" data-state="{}"><span aria-hidden="true">{}</span> {}</span>',
-        label.lower() if label in SHAPES else "other",
+        kind_of(label),
         label,
         SHAPES.get(label, "◇"),
         LABELS.get(label, one_line(label)),
