@@ -22,7 +22,7 @@ def set_clock(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('djtasks', '0005_control_room'),
+        ('djtasks', '0006_worker_memory'),
     ]
 
     operations = [
