@@ -18,9 +18,10 @@ BIN = $(VENV)/bin
 TASKS = $(if $(findstring 5.2,$(DJANGO)),django-tasks)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check "$(DJANGO)" $(TASKS)
 
-# Python and Django; what is between two pairs is covered by them.
+# The oldest and the newest that go together, and what is between.
 PAIRS = 3.11:5.2 3.12:6.0 3.13:6.1 3.14:6.1
-PORTABLE = tests/broker tests/beat tests/test_models.py tests/lifecycle/test_lost_workers.py tests/lifecycle/test_stopping.py
+PORTABLE = tests/broker tests/beat tests/test_models.py tests/test_time_zones.py \
+	tests/lifecycle/test_lost_workers.py tests/lifecycle/test_stopping.py
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-mariadb matrix lint types check conformance bench venv clean

@@ -10,6 +10,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core import serializers
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
@@ -34,6 +35,11 @@ def spoil(table: str, column: str, text: str) -> None:
 
 def test_models_and_migrations_agree() -> None:
     call_command("makemigrations", "djtasks", check=True, dry_run=True, stdout=StringIO())
+
+
+def test_no_key_depends_on_the_projects_default() -> None:
+    """DEFAULT_AUTO_FIELD."""
+    assert [model for model in apps.get_app_config("djtasks").get_models() if model._meta.pk.auto_created] == []
 
 
 # Payloads
