@@ -41,18 +41,19 @@ test-mariadb: $(VENV)/test $(VENV)/mysql
 	@$(BIN)/pytest --database=mariadb --numprocesses=3 --dist=worksteal $(PORTABLE) $(ARGS)
 
 matrix:
-	@failed=; missing=; \
+	@tested=; failed=; missing=; \
 	for pair in $(PAIRS); do \
 		version=$${pair%:*}; python=; \
 		for candidate in python$$version "$$(pyenv prefix $$version 2>/dev/null)/bin/python"; do \
 			if $$candidate -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')" 2>/dev/null; then python=$$candidate; break; fi; \
 		done; \
 		if test -z "$$python"; then echo "!!!!! no Python $$version here: not tested"; missing="$$missing $$version"; continue; fi; \
-		echo "== Python $$version, Django $${pair#*:}"; \
+		echo "== Python $$version, Django $${pair#*:}"; tested="$$tested $$pair"; \
 		$(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-$$version DJANGO="Django~=$${pair#*:}.0" || failed="$$failed $$pair"; \
 	done; \
 	test -z "$$missing" || echo "!!!!! not tested, for want of Python:$$missing"; \
-	test -z "$$failed" || { echo "== failed:$$failed"; exit 1; }
+	test -z "$$failed" || { echo "== failed:$$failed"; exit 1; }; \
+	test -n "$$tested"
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .

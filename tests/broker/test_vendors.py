@@ -92,6 +92,16 @@ def test_private_connection_ignores_the_applications_habits(using: dict) -> None
     vendor.connection.close()
 
 
+def test_isolation_of_the_application_is_not_the_queues(using: dict) -> None:
+    """B4: who looks whether another is still waited for must see what was committed meanwhile."""
+    if USUAL != "mysql":
+        pytest.skip("said of PostgreSQL elsewhere; SQLite has one kind")
+    using["OPTIONS"]["isolation_level"] = "repeatable read"
+    vendor = private_vendor()
+    assert vendor.now() and vendor.connection.isolation_level == "read committed"
+    vendor.connection.close()
+
+
 def test_connection_comes_back_after_it_was_closed(vendor: Vendor) -> None:
     (first,) = send(vendor)
     vendor.connection.close()

@@ -47,9 +47,10 @@ def private_vendor() -> Vendor:
     connection = connections.create_connection(settings.DATABASE)
     connection.settings_dict = {**connection.settings_dict, "CONN_MAX_AGE": None, "ATOMIC_REQUESTS": False}
     connection.settings_dict["OPTIONS"] = options = dict(connection.settings_dict.get("OPTIONS") or {})
+    if connection.vendor != "sqlite":
+        options.pop("isolation_level", None)
     if connection.vendor == "postgresql":
         options.pop("pool", None)
-        options.pop("isolation_level", None)
         connection.settings_dict["OPTIONS"] = _PATIENCE | options
     # The thread that opens it is not always the one that closes it.
     connection.inc_thread_sharing()
