@@ -11,12 +11,12 @@ import pytest
 from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor
 from djtasks.broker.vendors.portable import PortableVendor
 from tests.bouncer import PgBouncer
+from tests.broker.sentences import locks_rows
 
 Connect = Callable[[], Vendor]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Only our own tables are emptied afterwards, which takes a tenth of the time.
     commits = pytest.mark.django_db(transaction=True)
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
@@ -45,6 +45,8 @@ def connect(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[
             vendor = PortableVendor(vendor.connection, private=True)
         if pooler:
             vendor.connection.settings_dict |= pooler.place
+        # MySQL's server is asked what it can do, on this very connection: not while another thread uses it.
+        locks_rows(vendor)
         made.append(vendor)
         return vendor
 
