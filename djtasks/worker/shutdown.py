@@ -39,6 +39,8 @@ class Shutdown:
         self.stage = Stage.WORKING
         self.heard: int | None = None
         self.restarts = False
+        # For how many seconds the stage that was entered may last.
+        self.allowed = float("inf")
         self._ends_at = float("inf")
         self._entered = Stage.WORKING
 
@@ -118,8 +120,8 @@ class Shutdown:
         if self._entered is self.stage:
             return False
         self._entered = self.stage
-        seconds = {Stage.WARM: self.grace, Stage.SOFT: self.soft_seconds}.get(self.stage, float("inf"))
-        self._ends_at = now + seconds
+        self.allowed = {Stage.WARM: self.grace, Stage.SOFT: self.soft_seconds}.get(self.stage, float("inf"))
+        self._ends_at = now + self.allowed
         return True
 
     def rest(self) -> float:

@@ -111,7 +111,7 @@ class Supervisor:
         return self.shutdown.stage >= Stage.COLD or (self.stopping and self.lanes.at_rest)
 
     def _begin_stopping(self) -> None:
-        logger.info("stopping: %d messages are held, up to %gs of grace", len(self.lanes), self.shutdown.rest())
+        logger.info("stopping: %d messages are held, up to %gs of grace", len(self.lanes), self.shutdown.allowed)
         self.stopping = True
         self.shutdown.tell(self.plan.hostname)
         self.lanes.stop()
