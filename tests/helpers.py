@@ -178,7 +178,8 @@ class WorkerProcess:
             os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        for pid in self.tree():
+        """Let it go on, the supervisor last: it may end some of the others at once."""
+        for pid in reversed(self.tree()):
             os.kill(pid, signal.SIGCONT)
 
     def end(self) -> None:
