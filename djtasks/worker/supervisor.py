@@ -98,7 +98,8 @@ class Supervisor:
         if self.autoscaler and not self.stopping and self.autoscaler.look(time.monotonic()):
             self.heartbeat.change(slots=self.lanes.slots)
         self.lanes.pause(self._paused)
-        self.lanes.wait(min(self.lanes.step(), self.shutdown.rest()))
+        rest = min(self.lanes.step(), self.shutdown.rest())
+        self.lanes.wait(0.0 if self._is_over() else rest)
         while self._lost_tokens:
             self.lanes.drop([self._lost_tokens.popleft()])
         while self._revoked_tokens:

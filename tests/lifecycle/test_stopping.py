@@ -61,6 +61,24 @@ def test_what_outlasts_the_grace_is_decided(diary: Diary, pool: str, grace: str)
 
 
 @on_one_database
+@pytest.mark.parametrize("busy", [False, True])
+def test_worker_with_nothing_left_to_do_ends_at_once(diary: Diary, busy: bool) -> None:
+    """WORK-6: not when it would have looked for messages next."""
+    with running_worker(concurrency=1, POLL_SECONDS=600, LEASE_SECONDS=900) as worker:
+        if busy:
+            handle = hold.delay(diary.path, "body", diary.gate)
+            diary.until("body")
+            worker.signal()
+            worker.logs("stopping: 1 messages are held")
+            diary.open_gate()
+            assert settled(handle).state == "SUCCESS"
+            assert worker.wait() == 0
+        else:
+            wait_until(worker.children)
+            assert worker.stop() == 0
+
+
+@on_one_database
 def test_second_signal_ends_at_once(diary: Diary) -> None:
     """A8: and still what is held is released, and the status is 0."""
     late = hold_late.delay(diary.path, "late", diary.gate)

@@ -82,7 +82,7 @@ def test_worker_sleeps_until_the_next_token(bench: LimitedBench) -> None:
     asked = len(bench.shelf.demands)
     assert 0 < bench.turn() <= 0.25 and len(bench.shelf.demands) == asked
     bench.until(lambda: bench.pool.running)
-    assert 0.2 < time.monotonic() - began_at < 1
+    assert 0.2 < time.monotonic() - began_at < 10
 
 
 def test_full_pool_takes_no_token(bench: LimitedBench) -> None:
