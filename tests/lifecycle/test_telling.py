@@ -8,8 +8,8 @@ import os
 import pytest
 
 from djtasks import AsyncResult
-from tests.helpers import Diary, messages, on_one_database, running_worker, settled, wait_until
-from tests.tasks import add, fail, note, say, tell_progress
+from tests.helpers import Diary, all_settled, messages, on_one_database, running_worker, settled, wait_until
+from tests.tasks import add, fail, hold, say, tell_progress
 
 pytestmark = pytest.mark.django_db(transaction=True)
 COUNTED = {"done": 10_000, "total": 10_000, "message": "counting"}
@@ -51,11 +51,15 @@ def test_worker_tells_of_its_life(diary: Diary, pool: str) -> None:
     environment = {"DJTASKS_TEST_DIARY": diary.path, "DJTASKS_TEST_SIGNALS": f"{WORKERS} heartbeat_sent task_received"}
     processes = {"processes": 2, "threads": 1, "solo": 1}[pool]
     with running_worker(f"--pool={pool}", environment=environment) as worker:
-        note.delay(diary.path, "body")
-        diary.until("worker_process_init", processes), diary.until("body"), diary.until("heartbeat_sent")
+        # A process that is only just there when the worker is told to stop has nothing to say goodbye to.
+        handles = [hold.delay(diary.path, "body", diary.gate) for _ in range(processes)]
+        diary.until("worker_process_init", processes), diary.until("body", processes), diary.until("heartbeat_sent")
+        diary.open_gate()
+        all_settled(handles)
         assert worker.stop() == 0
     told = [(word.split(" ")[0], pid) for word, pid in diary.lines() if not word.startswith("heartbeat_sent")]
-    expected = ["worker_init", "worker_ready", "task_received", "worker_shutting_down", "worker_shutdown"]
+    received = ["task_received"] * processes
+    expected = ["worker_init", "worker_ready", *received, "worker_shutting_down", "worker_shutdown"]
     assert [name for name, pid in told if pid == worker.pid and name in expected] == expected
     of_bodies = [(name, pid == worker.pid) for name, pid in told if name.startswith("worker_process")]
     here = pool == "solo"
