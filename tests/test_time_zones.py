@@ -11,9 +11,14 @@ from django.db import connection
 from django.utils import timezone
 
 from djtasks import AsyncResult
+from djtasks.beat.running import Beat
+from djtasks.broker.commands import send
 from djtasks.broker.vendors import Vendor, private_vendor
-from djtasks.models import Message, Result, Schedule, Worker
+from djtasks.domain.identifiers import uuid7
+from djtasks.models import Beat as BeatRow
+from djtasks.models import Command, Message, Result, Schedule, Worker
 from djtasks.testing import drain, travel
+from djtasks.worker.heartbeat import sign
 from tests.broker.sentences import held, let_leases_lapse, reserve_one, row
 from tests.tasks import add
 
@@ -95,10 +100,14 @@ def test_lease_is_renewed_and_lapses(vendor: Vendor) -> None:
     assert lost["kind"] == "lost"
 
 
-def test_defaults_of_the_columns_are_now() -> None:
-    if connection.vendor == "mysql" and not timezone.is_aware(timezone.now()):
-        pytest.skip("there they are in the zone of the server")
-    worker = Worker.objects.create(name="w", host="h", pid=1, pool="solo", slots=1)
+def test_rows_of_processes_and_schedules_begin_now(vendor: Vendor) -> None:
+    """Whatever the database itself would write into a column: on SQLite that is in UTC."""
+    facts = {"id": str(uuid7()), "name": "w", "host": "h", "pid": 1, "pool": "solo", "slots": 1}
+    sign(vendor, facts, listening=False)
+    Beat("b@h")._sign(vendor)
+    worker, beat = Worker.objects.get(), BeatRow.objects.get()
+    send(vendor, [worker.pk], "ping", {})
     schedule = Schedule.objects.create(name="s", task="tests.add", kind="interval", expression="60")
-    worker.refresh_from_db(), schedule.refresh_from_db()
-    assert all(map(is_now, (worker.started_at, worker.seen_at, schedule.since)))
+    schedule.refresh_from_db()
+    moments = worker.started_at, worker.seen_at, beat.started_at, beat.seen_at, Command.objects.get().sent_at
+    assert all(map(is_now, (*moments, schedule.since)))

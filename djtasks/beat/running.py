@@ -122,6 +122,7 @@ class Beat:
         with vendor.bound():
             beats = BeatRow.objects.using(vendor.alias)
             if not beats.filter(pk=self.row.pk).update(seen_at=Now()):
+                self.row.started_at = self.row.seen_at = Now()
                 self.row.save(using=vendor.alias, force_insert=True)
             beats.filter(seen_at__lt=Now() - timedelta(seconds=2 * VANISHED_SECONDS)).delete()
 

@@ -21,7 +21,7 @@ KEPT_SECONDS = 3600
 
 def send(vendor: Vendor, workers: Sequence[UUID], verb: str, arguments: Any) -> list[UUID]:
     """Write a command to each of these workers and wake them; return the ids of the commands."""
-    commands = [Command(worker=worker, verb=verb, arguments=arguments) for worker in workers]
+    commands = [Command(worker=worker, verb=verb, arguments=arguments, sent_at=Now()) for worker in workers]
     with vendor.bound():
         _commands(vendor).bulk_create(commands)
     vendor.announce(CONTROL_CHANNEL, [str(worker) for worker in workers])

@@ -192,7 +192,7 @@ def sign(vendor: Vendor, worker: dict[str, Any], *, listening: bool) -> None:
     variable: dict[str, Any] = {"seen_at": Now(), "listening": listening}
     variable |= {name: worker[name] for name in ("slots", "queues", "excluded", "memory") if name in worker}
     if not workers.filter(pk=worker["id"]).update(**variable):
-        workers.create(**{**worker, **variable})
+        workers.create(**{"started_at": Now(), **worker, **variable})
         warn_of_namesakes(vendor, worker)
 
 
