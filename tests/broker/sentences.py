@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -132,11 +131,3 @@ def _bound(vendor: Vendor) -> Iterator[None]:
         yield
     finally:
         connections[vendor.alias] = usual
-
-
-def wait_until(fact: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for a fact that another connection or thread brings about; fail if it does not come."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.002)

@@ -33,9 +33,9 @@ from tests.broker.sentences import (
     reserve,
     send,
     settled,
-    wait_until,
 )
 from tests.broker.test_reserve import marks_behind
+from tests.helpers import wait_until
 
 pytestmark = pytest.mark.postgres
 

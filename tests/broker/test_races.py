@@ -41,8 +41,8 @@ from tests.broker.sentences import (
     row,
     send,
     settled,
-    wait_until,
 )
+from tests.helpers import wait_until
 
 # How long one statement may wait for a lock; MySQL counts in whole seconds.
 WAIT_SHORTLY = {

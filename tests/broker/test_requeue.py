@@ -29,9 +29,9 @@ from tests.broker.sentences import (
     result,
     send,
     settled,
-    wait_until,
 )
 from tests.broker.test_workflows import FAILED, by_id, chain, chord, end, end_next, kept, member, waiting
+from tests.helpers import wait_until
 
 
 def failed(vendor: Vendor) -> str:
@@ -323,7 +323,7 @@ def test_workflow_that_is_taken_up_again_while_it_fails_comes_to_its_end_once(co
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: states().get(body) == "SUCCESS", seconds=60)
+        wait_until(lambda: states().get(body) == "SUCCESS", timeout=60)
     finally:
         over.set()
         for thread in threads:
