@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from djtasks import chain, group, shared_task
-from djtasks.models import Beat, Message, Result, Schedule, Slot, Worker
+from djtasks.models import Beat, Dependency, Message, Result, Schedule, Slot, Worker
 from djtasks.tasks import registry
 from tests.browser.conftest import LOOKS, Open
 from tests.helpers_inprocess import run_one, run_until_empty
@@ -43,7 +43,9 @@ def seed() -> dict[str, Any]:
     ended = Result.objects.create(
         **shared, state="FAILURE", value=HOSTILE, hostname=NAME, started_at=now, expires_at=now + timedelta(days=1)
     )
-    Result.objects.create(task=LONG, state=NAME[:64], queue="q" * 128)
+    other = Result.objects.create(task=LONG, state=NAME[:64], queue="q" * 128)
+    Dependency.objects.create(message=live.pk, upstream=ended.pk, on="end")
+    Dependency.objects.create(message=live.pk, upstream=other.pk, on="<b>")
     schedule = Schedule.objects.create(
         name=NAME, task="tests.tasks.add", args=[HOSTILE], kind="interval", expression="1h"
     )

@@ -60,11 +60,15 @@ def around(listing: Listing, task: Seen) -> Surroundings:
 def _next_to(rows: Mapping[UUID, Invocation]) -> Iterable[UUID]:
     """Name those before and after these, by turns, so that many of the one kind leave room for the other."""
     ids = list(rows)
+    # By what they are looked for first: in the order of ids alone a whole table might be read.
     kinds: list[Iterable[UUID | None]] = [
         (row.parent for row in rows.values()),
-        _edges().filter(upstream__in=ids).order_by("pk").values_list("message", flat=True)[:MOST_NODES],
-        _edges().filter(message__in=ids).order_by("position", "pk").values_list("upstream", flat=True)[:MOST_NODES],
-        *(rows.order_by("pk").values_list("pk", flat=True)[:MOST_NODES] for rows in _related(rows)),
+        _edges().filter(upstream__in=ids).order_by("upstream", "pk").values_list("message", flat=True)[:MOST_NODES],
+        _edges()
+        .filter(message__in=ids)
+        .order_by("message", "position")
+        .values_list("upstream", flat=True)[:MOST_NODES],
+        *(others.values_list("pk", flat=True)[:MOST_NODES] for others in _related(rows)),
     ]
     by_turns = chain.from_iterable(zip_longest(*kinds))
     return dict.fromkeys(pk for pk in by_turns if pk is not None)
@@ -75,9 +79,9 @@ def _related(rows: Mapping[UUID, Invocation]) -> Iterator[QuerySet[Any]]:
     headers = [header for row in rows.values() if (header := _header(row))]
     for table in TABLES:
         others = table.objects.using(settings.DATABASE)
-        yield others.filter(parent__in=list(rows), inputs=NO_EDGES)
+        yield others.filter(parent__in=list(rows), inputs=NO_EDGES).order_by("parent", "pk")
         if headers:
-            yield others.filter(group__in=headers)
+            yield others.filter(group__in=headers).order_by("group", "pk")
 
 
 def _links(rows: Mapping[UUID, Invocation]) -> Iterator[tuple[Link, str]]:
