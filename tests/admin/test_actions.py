@@ -242,13 +242,11 @@ def test_who_did_what_is_written_down_and_told(operator: Operator) -> None:
         assert "anna" in page and entry.change_message in page
 
 
-def test_of_two_who_do_the_same_at_once_one_has_done_it(admin_client: Client) -> None:
+def test_of_two_who_do_the_same_at_once_one_has_done_it(operator: Operator) -> None:
     """B11."""
     handle = fail.delay()
     run_until_empty()
-    clients = [Client(), Client()]
-    for client in clients:
-        client.cookies = admin_client.cookies
+    clients = [operator("retry_task", name=name) for name in ("anna", "bob")]
     pages: list[str] = []
 
     def retry(client: Client) -> None:

@@ -13,10 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from djtasks.admin.confirming import CONFIRMED
+from djtasks.admin.processes import orders
 from djtasks.admin.processes.orders import ORDERS
 from djtasks.models import Beat, Command, Message, Worker
 from tests.admin.conftest import Operator
-from tests.helpers import running_worker, wait_until
+from tests.helpers import PATIENCE, running_worker, wait_until
 from tests.tasks import add
 
 LIST = "admin:djtasks_worker_changelist"
@@ -39,7 +40,8 @@ def page_of(client: Client, worker: Worker) -> str:
     return unescape(client.get(reverse("admin:djtasks_worker_change", args=[worker.pk])).content.decode())
 
 
-def test_worker_does_what_it_is_told(admin_client: Client) -> None:
+def test_worker_does_what_it_is_told(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "PATIENCE", PATIENCE)
     with running_worker("--pool=threads", concurrency=1) as process:
         worker = wait_until(Worker.objects.first)
         assert worker

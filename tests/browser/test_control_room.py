@@ -163,7 +163,7 @@ def test_story_of_a_task_is_told(visit: Open) -> None:
     window.page.wait_for_selector(".djtasks-timeline")
     assert "SUCCESS" in window.page.inner_text(".djtasks-timeline")
     window.page.click(f'a[href*="/task/{last.parent.id}/"]')
-    window.page.wait_for_selector("#djtasks-value")
+    window.page.wait_for_url(f"**/{last.parent.id}/change/")
     assert window.page.inner_text("#djtasks-value") == "3"
     window.check("the task")
 
