@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from djtasks import shared_task
+from djtasks.tasks import registry
+
 Operator = Callable[..., Client]
+SECRET = "correct horse"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,3 +36,10 @@ def operator(transactional_db: None) -> Operator:
         return client
 
     return make
+
+
+@pytest.fixture
+def log_in() -> Iterator[str]:
+    """A task with a secret among its arguments."""
+    yield shared_task(name="tests.log_in", sensitive=["password"])(lambda user, password: None).name
+    registry.forget("tests.log_in")

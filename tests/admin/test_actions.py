@@ -14,14 +14,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from djtasks import AsyncResult
+from djtasks import AsyncResult, chain
 from djtasks.admin.confirming import CONFIRMED
 from djtasks.admin.tasks import acting
 from djtasks.admin.tasks.admin import TaskAdmin
 from djtasks.admin.tasks.verbs import VERBS
 from djtasks.models import Message, Result
+from djtasks.tasks import registry
 from djtasks.testing.inline import InlineWorker
-from tests.admin.conftest import Operator
+from tests.admin.conftest import SECRET, Operator
 from tests.admin.sentences import LIST, act, listed, page_of
 from tests.helpers_inprocess import run_one, run_until_empty
 from tests.tasks import add, fail
@@ -73,6 +74,25 @@ def test_task_is_sent_again_under_a_new_id(admin_client: Client) -> None:
     message = Message.objects.get()
     assert (message.task, message.args, message.queue, message.priority) == (add.name, [1, 2], "mail", 7)
     assert message.options["headers"] == {"a": 1} and str(message.pk) != handle.id
+
+
+def test_secrets_of_what_is_sent_again_are_masked(admin_client: Client, log_in: str) -> None:
+    """S10: also where only the message says that there are any."""
+    handle = registry.get(log_in).map([SECRET]).apply_async()
+    run_until_empty()
+    assert "new id: 1" in act(admin_client, "send_again", handle.id)
+    again = Message.objects.get()
+    assert again.kwargs["it"] == [SECRET] and SECRET not in page_of(admin_client, again.pk)
+
+
+def test_what_was_handed_more_than_its_arguments_is_not_sent_again(admin_client: Client) -> None:
+    """Nobody knows any more what that was; under its own id it can run again."""
+    failed = fail.apply_async(("broken",), link_error=fail.s())
+    last = chain(add.s(1, 2), add.s(3)).delay()
+    run_until_empty()
+    for task_id in (Result.objects.get(parent=failed.id).pk, last.id):
+        assert "gone, or cannot run again: 1" in act(admin_client, "send_again", task_id)
+    assert not Message.objects.exists()
 
 
 def test_waiting_task_is_revoked(admin_client: Client) -> None:

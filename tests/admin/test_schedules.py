@@ -20,18 +20,10 @@ from djtasks.admin.schedules import words
 from djtasks.models import Message, Schedule, Slot
 from djtasks.tasks import registry
 from djtasks.tasks.masking import MASK
-from tests.admin.conftest import Operator
+from tests.admin.conftest import SECRET, Operator
 from tests.beat.sentences import change_by_sql, hourly, made, row
 
 LIST = "admin:djtasks_schedule_changelist"
-SECRET = "correct horse"
-
-
-@pytest.fixture
-def log_in() -> Iterator[str]:
-    """A task with a secret among its arguments."""
-    yield shared_task(name="tests.log_in", sensitive=["password"])(lambda user, password: None).name
-    registry.forget("tests.log_in")
 
 
 @pytest.fixture

@@ -122,8 +122,9 @@ def _question(
 
 def _perform(request: HttpRequest, verb: Verb, choice: Choice, given: Mapping[str, Any]) -> Counter[str]:
     answers: dict[str, list[Seen]] = {}
+    operator = request.user.get_username()
     for task in choice.tasks:
-        answers.setdefault(perform(verb, task.pk, given), []).append(task)
+        answers.setdefault(perform(verb, task.pk, given, operator), []).append(task)
     with translation.override(None):
         for answer, tasks in answers.items():
             if answer not in LEFT_ALONE:

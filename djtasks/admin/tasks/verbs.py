@@ -16,8 +16,8 @@ from djtasks.domain import states
 from djtasks.domain.identifiers import HIGHEST_PRIORITY, LOWEST_PRIORITY, check_queue_name
 from djtasks.domain.workflows import NO_EDGES
 from djtasks.exceptions import DjtasksError
-from djtasks.models import Result
-from djtasks.tasks.calling import send_task
+from djtasks.models import Invocation, Result
+from djtasks.tasks.resending import send_by
 from djtasks.tasks.results.record import rows_of
 from djtasks.tasks.results.result import AsyncResult
 
@@ -74,51 +74,54 @@ class Verb(NamedTuple):
     permission: str
     label: Any
     question: Any
-    act: Callable[[UUID, Given], str]
+    act: Callable[[UUID, Given, str], str]
     applies: Callable[[Seen], bool]
     form: type[forms.Form] | None = None
 
 
-def perform(verb: Verb, task_id: UUID, given: Given) -> str:
-    """Do it to one task; return the answer, also where the task refuses."""
+def perform(verb: Verb, task_id: UUID, given: Given, operator: str) -> str:
+    """Do it to one task for an operator; return the answer, also where the task refuses."""
     try:
-        return verb.act(task_id, given)
+        return verb.act(task_id, given, operator)
     except (DjtasksError, TypeError, ValueError):
         return REFUSED
 
 
-def _hasten(task_id: UUID, given: Given) -> str:
+def was_handed_more(row: Invocation) -> bool:
+    """Say whether a task got more than its own arguments: what others handed over is not known any more."""
+    return row.inputs != NO_EDGES or (isinstance(row.options, dict) and "failed" in row.options)
+
+
+def _hasten(task_id: UUID, given: Given, operator: str) -> str:
     return "hastened" if hasten(task_id) else "not_waiting"
 
 
-def _retry(task_id: UUID, given: Given) -> str:
+def _retry(task_id: UUID, given: Given, operator: str) -> str:
     return AsyncResult(task_id).requeue()
 
 
-def _send_again(task_id: UUID, given: Given) -> str:
+def _send_again(task_id: UUID, given: Given, operator: str) -> str:
     ended = rows_of(Result).filter(pk=task_id).first()
-    # What others were to hand over is not known any more.
-    if ended is None or ended.inputs != NO_EDGES:
+    if ended is None or was_handed_more(ended):
         return "unknown"
-    options = ended.options if isinstance(ended.options, dict) else {}
-    kept = {name: options[name] for name in ("headers", "tags") if name in options}
-    send_task(ended.task, ended.args, ended.kwargs, queue=ended.queue, priority=ended.priority, **kept)
+    standing = {"queue": ended.queue, "priority": ended.priority}
+    send_by(operator, ended.task, ended.args, ended.kwargs, standing, ended)
     return "sent"
 
 
-def _revoke(task_id: UUID, given: Given) -> str:
+def _revoke(task_id: UUID, given: Given, operator: str) -> str:
     return AsyncResult(task_id).revoke()
 
 
-def _terminate(task_id: UUID, given: Given) -> str:
+def _terminate(task_id: UUID, given: Given, operator: str) -> str:
     return AsyncResult(task_id).revoke(terminate=True)
 
 
-def _move(task_id: UUID, given: Given) -> str:
+def _move(task_id: UUID, given: Given, operator: str) -> str:
     return "moved" if move(task_id, queue=given["queue"], priority=given["priority"]) else "too_late"
 
 
-def _delete(task_id: UUID, given: Given) -> str:
+def _delete(task_id: UUID, given: Given, operator: str) -> str:
     handle = AsyncResult(task_id)
     if not handle.ready():
         return "alive" if handle.exists() else "unknown"
