@@ -98,6 +98,7 @@ class Settings:
     TASK_STORE_EAGER_RESULT: bool = _setting(False, flag, "keep the results of eager tasks")
     TASK_MAX_RETRIES: int | None = _setting(3, number(0, whole=True, optional=True), "retries of a task; None: no end")
     TASK_DEFAULT_RETRY_DELAY: float = _setting(180, number(0), "seconds before a retry that says nothing else")
+    TASK_SCHEDULABLE: bool = _setting(True, flag, "people may choose tasks in the admin: for schedules, and to send")
 
     TIMEZONE: str | None = _setting(
         None, accepted(zone_named, optional=True), "the zone in which schedules are read; None: Django's TIME_ZONE"

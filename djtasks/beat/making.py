@@ -13,6 +13,7 @@ from djtasks.domain.schedules.entries import check_options
 from djtasks.models import Schedule
 from djtasks.tasks import registry
 from djtasks.tasks.preparing import Part, handle_of, prepare
+from djtasks.tasks.resending import SENT_BY
 from djtasks.tasks.results.result import AsyncResult
 from djtasks.tasks.sending import insert
 
@@ -28,10 +29,10 @@ def message_of(schedule: Schedule, slot: datetime, now: datetime) -> NewMessage:
     return _prepared(schedule, options, {"slot": slot.isoformat()})
 
 
-def send_now(schedule: Schedule) -> AsyncResult:
+def send_now(schedule: Schedule, operator: str = "") -> AsyncResult:
     """Send a schedule's message at once, for no slot: neither its next run nor what is recorded of its runs changes."""
     options = _options(schedule)
-    message = _prepared(schedule, options, {})
+    message = _prepared(schedule, options, {SENT_BY: operator} if operator else {})
     insert([message], [])
     return handle_of(message, registry.find(schedule.task), options)
 

@@ -50,6 +50,7 @@ TASK_OPTIONS = frozenset(
         "pydantic_context",
         "pydantic_dump_kwargs",
         "sensitive",
+        "schedulable",
     }
 )
 
@@ -66,6 +67,7 @@ _FLAGS = (
     "typing",
     "pydantic",
     "pydantic_strict",
+    "schedulable",
 )
 
 # What a route of TASK_ROUTES may say.

@@ -65,6 +65,7 @@ class Definition(Hooks):
     pydantic_context: Mapping[str, Any] | None = None
     pydantic_dump_kwargs: Mapping[str, Any] | None = None
     sensitive: bool | tuple[str, ...] = False
+    schedulable: Any = FromSettings("TASK_SCHEDULABLE")
 
     _may_be_none: ClassVar[frozenset[str]] = frozenset(
         {"max_retries", "expires", "headers", "retry_kwargs", "time_limit", "soft_time_limit", "rate_limit"}

@@ -13,6 +13,7 @@ from djtasks.tasks import registry
 
 Operator = Callable[..., Client]
 SECRET = "correct horse"
+REFUSED = "This task cannot be chosen here"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,3 +44,10 @@ def log_in() -> Iterator[str]:
     """A task with a secret among its arguments."""
     yield shared_task(name="tests.log_in", sensitive=["password"])(lambda user, password: None).name
     registry.forget("tests.log_in")
+
+
+@pytest.fixture
+def dangerous() -> Iterator[str]:
+    """A task that nobody may choose in the admin."""
+    yield shared_task(name="tests.dangerous", schedulable=False)(lambda command="": None).name
+    registry.forget("tests.dangerous")

@@ -20,7 +20,7 @@ from djtasks.admin.schedules import words
 from djtasks.models import Message, Schedule, Slot
 from djtasks.tasks import registry
 from djtasks.tasks.masking import MASK
-from tests.admin.conftest import SECRET, Operator
+from tests.admin.conftest import REFUSED, SECRET, Operator
 from tests.beat.sentences import change_by_sql, hourly, made, row
 
 LIST = "admin:djtasks_schedule_changelist"
@@ -132,6 +132,37 @@ def test_only_what_a_task_takes_is_accepted(admin_client: Client, changes: dict[
     assert (row().task, row().args, row().kwargs) == ("tests.tasks.add", [1, 2], {})
 
 
+def test_only_what_may_be_chosen_is_offered_and_accepted(operator: Operator, dangerous: str) -> None:
+    """S8: nor what is djtasks' own."""
+    client = operator("view_schedule", "change_schedule", "view_payload", name="anna")
+    schedule = hourly()
+    page = shown(client, schedule)
+    assert '<option value="tests.tasks.fail">' in page and dangerous not in page and "djtasks.map" not in page
+    for name in (dangerous, "djtasks.map", "djtasks.errback"):
+        assert REFUSED in saved(client, schedule, task=name, args="[]", kwargs="{}")
+    assert row().task == "tests.tasks.add" and not LogEntry.objects.exists()
+    assert saved(client, schedule, task="tests.tasks.fail", args='["text"]') == ""
+    entry = LogEntry.objects.get()
+    assert (entry.user.get_username(), entry.object_id) == ("anna", str(schedule.pk))
+    assert "Task" in entry.get_change_message()
+
+
+def test_of_what_code_alone_may_send_only_the_time_is_changed(admin_client: Client, dangerous: str) -> None:
+    """S8: of a schedule that a command or code has made, or whose task may not be chosen any more."""
+    schedule = hourly(task=dangerous, args=["ls"])
+    for changes in ({"args": '["rm"]'}, {"kwargs": '{"command": "rm"}'}, {"headers": '{"a": 1}'}):
+        assert REFUSED in saved(admin_client, schedule, **changes)
+    assert saved(admin_client, schedule, expression="2h") == ""
+    assert (row().task, row().args, row().expression) == (dangerous, ["ls"], "2h")
+
+
+def test_settings_say_whether_tasks_may_be_chosen(admin_client: Client, settings: Any) -> None:
+    settings.DJTASKS = {"TASK_SCHEDULABLE": False}
+    schedule = hourly()
+    assert "tests.tasks.fail" not in shown(admin_client, schedule)
+    assert REFUSED in saved(admin_client, schedule, task="tests.tasks.fail", args="[]")
+
+
 # What it is about to do, and what it did
 
 
@@ -203,6 +234,7 @@ def test_schedule_is_sent_now(admin_client: Client) -> None:
     message = Message.objects.get()
     assert str(message.pk) in page and (message.queue, message.args) == ("mail", [1, 2])
     assert str(message.pk) in LogEntry.objects.get().change_message and row().runs == 0
+    assert message.options["sent_by"] == "admin"
 
 
 def test_schedule_is_disabled_and_enabled(admin_client: Client) -> None:

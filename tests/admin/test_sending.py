@@ -16,7 +16,8 @@ from djtasks import shared_task
 from djtasks.models import Message
 from djtasks.tasks import registry
 from djtasks.tasks.masking import MASK
-from tests.admin.conftest import Operator
+from tests.admin.conftest import REFUSED, Operator
+from tests.admin.sentences import act, page_of
 from tests.helpers_inprocess import run_until_empty
 from tests.tasks import add, fail
 
@@ -87,19 +88,31 @@ def test_to_show_the_form_does_not_run_the_body(admin_client: Client) -> None:
 
 def test_only_registered_tasks_can_be_sent(admin_client: Client) -> None:
     """S2, S8."""
-    assert "No task is named os.system" in shown(admin_client, task="os.system")
+    assert "os.system: No task has this name." in shown(admin_client, task="os.system")
     admin_client.post(f"{reverse(PAGE)}?task=os.system", {"argument_command": "true"})
     assert not Message.objects.exists()
 
 
+def test_only_what_may_be_chosen_is_offered_and_sent(admin_client: Client, dangerous: str) -> None:
+    """S8: nor another one like it; nor what is djtasks' own."""
+    assert dangerous not in shown(admin_client) and "djtasks.map" not in shown(admin_client)
+    like = registry.get(dangerous).delay("ls").id
+    assert "Send again with other" not in page_of(admin_client, like)
+    for where in ({"task": dangerous}, {"like": like}, {"task": "djtasks.errback"}):
+        assert REFUSED in shown(admin_client, **where)
+        admin_client.post(f"{reverse(PAGE)}?{urlencode(where)}", {"argument_command": "rm"})
+    assert Message.objects.count() == 1 and not LogEntry.objects.exists()
+
+
 def test_task_is_sent_again_with_other_arguments(admin_client: Client) -> None:
-    handle = fail.apply_async(("first",), queue="mail")
+    handle = fail.apply_async(("first",), queue="mail", headers={"a": 1})
     run_until_empty()
     page = shown(admin_client, like=handle.id)
     assert 'value="first"' in page and 'value="mail"' in page
     assert sent(admin_client, {"like": handle.id}, text="second", queue="mail") == ""
     message = Message.objects.get()
     assert (message.kwargs, message.queue) == ({"text": "second"}, "mail") and str(message.pk) != handle.id
+    assert message.options["headers"] == {"a": 1}
 
 
 def test_what_is_masked_is_handed_on_unseen(admin_client: Client, take: str) -> None:
@@ -109,6 +122,31 @@ def test_what_is_masked_is_handed_on_unseen(admin_client: Client, take: str) -> 
     assert "correct horse" not in page and MASK in page
     assert sent(admin_client, {"like": handle.id}, user="bob", password=MASK) == ""
     assert Message.objects.order_by("-pk")[0].args == ["bob", "correct horse"]
+
+
+def test_what_is_shown_as_something_else_is_not_shown_in_the_form(admin_client: Client) -> None:
+    """S10: nor is it once it has been sent again."""
+    handle = add.apply_async((1, 23456), argsrepr="(two numbers)")
+    page = shown(admin_client, like=handle.id)
+    assert "23456" not in page and page.count(f'value="{MASK}"') == 2
+    assert sent(admin_client, {"like": handle.id}, x="7", y=MASK) == ""
+    message = Message.objects.latest("pk")
+    assert message.kwargs == {"x": 7, "y": 23456} and "23456" not in page_of(admin_client, message.pk)
+
+
+def test_who_sent_it_is_kept_with_the_task(operator: Operator) -> None:
+    """S9: for as long as it is there, and when it is run again."""
+    anna, bob = operator("enqueue_task", name="anna"), operator("retry_task", name="bob")
+    assert sent(anna, {"task": fail.name}, text="no") == ""
+    task_id = Message.objects.get().pk
+    told = '<td id="djtasks-sent-by">anna</td>'
+    assert told in page_of(bob, task_id) and "djtasks-sent-by" not in page_of(bob, add.delay(1, 2).id)
+    run_until_empty()
+    assert told in page_of(bob, task_id)
+    assert "runs again: 1" in act(bob, "retry", task_id) and told in page_of(bob, task_id)
+    run_until_empty()
+    assert "new id: 1" in act(bob, "send_again", task_id)
+    assert told.replace("anna", "bob") in page_of(anna, Message.objects.get().pk)
 
 
 def test_only_who_may_sends(operator: Operator) -> None:

@@ -160,6 +160,7 @@ def test_defaults_are_those_of_celery() -> None:
         # Celery's is False; here late acknowledgement means that a task may run again.
         "reject_on_worker_lost": True,
         "max_deliveries": 3,
+        "schedulable": True,
     }
     assert {name: getattr(task, name) for name in expected} == expected
 
@@ -178,6 +179,7 @@ def test_defaults_are_those_of_celery() -> None:
         ("TASK_REJECT_ON_WORKER_LOST", "reject_on_worker_lost", False),
         ("TASK_TRACK_STARTED", "track_started", True),
         ("MAX_DELIVERIES", "max_deliveries", 9),
+        ("TASK_SCHEDULABLE", "schedulable", False),
     ],
 )
 def test_settings_say_what_the_task_leaves_out(settings: Any, setting: str, option: str, value: Any) -> None:

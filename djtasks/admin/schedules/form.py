@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from djtasks.admin.choosing import complaint_about, names_to_choose
 from djtasks.domain import payloads
 from djtasks.exceptions import DecodeError
 from djtasks.models import Schedule
@@ -21,6 +22,8 @@ else:
     ModelForm = forms.ModelForm
 
 ARGUMENTS = ("args", "kwargs")
+# What a schedule sends, beside where and when.
+SENDS = ("task", *ARGUMENTS, "headers", "options")
 
 
 class PayloadFormField(forms.CharField):
@@ -54,6 +57,8 @@ class ScheduleForm(ModelForm):
         super().__init__(*args, **options)
         self._stored = {name: getattr(self.instance, name) for name in ARGUMENTS}
         self._stored_task = self.instance.task
+        if "task" in self.fields:
+            self.fields["task"].widget = forms.Select(choices=self._choices())
         if self.instance.pk is not None:
             shown = self._shown()
             self.initial.update((name, shown[name]) for name in ARGUMENTS if name in self.fields)
@@ -88,16 +93,26 @@ class ScheduleForm(ModelForm):
             raise ValueError(_("What is masked is not handed on to another task: write it anew."))
         return _restored(cleaned[name], self._stored[name])
 
+    def _choices(self) -> list[tuple[str, str]]:
+        """Offer what may be chosen, and what it is."""
+        names = sorted({*names_to_choose(), self._stored_task})
+        return [(name, name or "---------") for name in names]
+
     def _check_call(self, cleaned: Mapping[str, Any]) -> None:
         args, kwargs = (cleaned.get(name, self._stored[name]) for name in ARGUMENTS)
-        task = registry.find(cleaned.get("task", self._stored_task))
-        if task is None:
-            self.add_error("task" if "task" in cleaned else None, _("No task has this name."))
+        name = cleaned.get("task", self._stored_task)
+        task, complaint = registry.find(name), complaint_about(name)
+        if task is None or (complaint and self._sends_something_else(cleaned)):
+            self.add_error("task" if "task" in cleaned else None, complaint)
         elif not self.instance.lazy and isinstance(args, (list, tuple)) and isinstance(kwargs, Mapping):
             try:
                 task.check_arguments(tuple(args), kwargs)
             except TypeError as error:
                 self.add_error("args" if "args" in self.fields else None, str(error))
+
+    def _sends_something_else(self, cleaned: Mapping[str, Any]) -> bool:
+        """Say whether it is to send what it has not sent so far; when it does so may always be changed."""
+        return any(name in cleaned and cleaned[name] != getattr(self.instance, name) for name in SENDS)
 
 
 def _has_mask(value: Any) -> bool:

@@ -28,7 +28,7 @@ class Verb(NamedTuple):
     permission: str
     label: Any
     question: Any
-    act: Callable[[Schedule], str]
+    act: Callable[[Schedule, str], str]
 
 
 def act(admin: ScheduleAdmin, request: HttpRequest, verb: Verb, schedules: Iterable[Schedule]) -> HttpResponse | None:
@@ -38,7 +38,7 @@ def act(admin: ScheduleAdmin, request: HttpRequest, verb: Verb, schedules: Itera
         return question(admin, request, title=verb.label, text=verb.question, names=chosen)
     for schedule in chosen:
         try:
-            said = verb.act(schedule)
+            said = verb.act(schedule, request.user.get_username())
         except (DjtasksError, TypeError, ValueError) as error:
             messages.error(request, f"{verb.label}: {schedule.name}: {error}")
             continue
@@ -48,16 +48,16 @@ def act(admin: ScheduleAdmin, request: HttpRequest, verb: Verb, schedules: Itera
     return None
 
 
-def _run(schedule: Schedule) -> str:
-    return str(send_now(schedule).id)
+def _run(schedule: Schedule, operator: str) -> str:
+    return str(send_now(schedule, operator).id)
 
 
-def _enable(schedule: Schedule) -> str:
+def _enable(schedule: Schedule, operator: str) -> str:
     switched([schedule.name], True)
     return ""
 
 
-def _disable(schedule: Schedule) -> str:
+def _disable(schedule: Schedule, operator: str) -> str:
     # Also one that is broken.
     switched([schedule.name], False)
     return ""

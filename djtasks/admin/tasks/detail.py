@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from djtasks.admin.choosing import complaint_about
 from djtasks.admin.measures import in_words
 from djtasks.admin.tasks.criteria import Criteria
 from djtasks.admin.tasks.listing import Listing
@@ -19,9 +20,11 @@ from djtasks.admin.tasks.workflow.around import around
 from djtasks.admin.tasks.workflow.drawing import picture, steps
 from djtasks.admin.texts import as_text
 from djtasks.conf import settings
+from djtasks.domain.escaping import one_line
 from djtasks.models import Dependency, Message, Result
 from djtasks.tasks import registry
 from djtasks.tasks.masking import shown_arguments, shown_value
+from djtasks.tasks.resending import SENT_BY
 
 if TYPE_CHECKING:
     from djtasks.admin.tasks.admin import TaskAdmin
@@ -68,14 +71,22 @@ def detail(admin: TaskAdmin, request: HttpRequest, task: Seen) -> dict[str, Any]
         "task": task,
         "waited": in_words(task.waited),
         "ran": in_words(task.ran),
+        "sent_by": _sender(task),
         "events": timeline(task),
         "attempts": [_attempt(error, shows_payload) for error in task.row.errors],
         "relations": list(_relations(listing, task)),
         **_workflow(listing, task),
         "is_known": registry.find(task.row.task) is not None,
+        "may_be_chosen": not complaint_about(task.row.task),
         "shows_payload": shows_payload,
         **(_payload(task) if shows_payload else {}),
     }
+
+
+def _sender(task: Seen) -> str:
+    """Name the operator who sent it, where one did (S9)."""
+    options = task.row.options if isinstance(task.row.options, Mapping) else {}
+    return one_line(str(options.get(SENT_BY) or ""))
 
 
 def _workflow(listing: Listing, task: Seen) -> dict[str, Any]:

@@ -16,13 +16,15 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from djtasks.admin.audit import record
-from djtasks.admin.tasks.verbs import MoveForm
+from djtasks.admin.choosing import complaint_about, names_to_choose
+from djtasks.admin.tasks.verbs import MoveForm, was_handed_more
 from djtasks.domain import payloads
-from djtasks.domain.workflows import NO_EDGES
+from djtasks.domain.escaping import one_line
 from djtasks.exceptions import DecodeError, DjtasksError
 from djtasks.models import Invocation, Task
 from djtasks.tasks import registry
 from djtasks.tasks.masking import MASK, shown_arguments
+from djtasks.tasks.resending import REPRESENTATIONS, send_by
 from djtasks.tasks.task import Task as RegisteredTask
 
 if TYPE_CHECKING:
@@ -101,14 +103,16 @@ def send_view(admin: TaskAdmin, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     source = admin.find(request, request.GET.get("like", ""))
     row = source.row if source is not None and admin.has_payload_permission(request) else None
-    task = registry.find(row.task if row else request.GET.get("task", ""))
+    name = row.task if row else request.GET.get("task", "")
+    complaint = complaint_about(name) if name else ""
+    task = None if complaint else registry.find(name)
     form = None
     if task is not None:
         known, shown = _arguments(row) if row else ({}, {})
         initial = {PREFIX + name: value for name, value in shown.items()}
         standing = {"queue": row.queue, "priority": row.priority} if row else {}
         form = SendForm(task, known, request.POST or None, initial={**standing, **initial})
-        if request.method == "POST" and form.is_valid() and (answer := _send(request, form)):
+        if request.method == "POST" and form.is_valid() and (answer := _send(request, form, row)):
             return answer
     context = {
         **admin.admin_site.each_context(request),
@@ -118,17 +122,18 @@ def send_view(admin: TaskAdmin, request: HttpRequest) -> HttpResponse:
         # A template calls what can be called: the task itself must not get there.
         "name": task.name if task else "",
         "form": form,
-        "names": list(registry.names()),
-        "unknown": "" if task else request.GET.get("task", ""),
+        "names": list(names_to_choose()),
+        "complaint": f"{one_line(name)}: {complaint}" if complaint else "",
     }
     return TemplateResponse(request, "admin/djtasks/task/send.html", context)
 
 
-def _send(request: HttpRequest, form: SendForm) -> HttpResponse | None:
+def _send(request: HttpRequest, form: SendForm, like: Invocation | None) -> HttpResponse | None:
     given = form.cleaned_data
     options = {name: given[name] for name in ("queue", "priority", COUNTDOWN) if given[name] is not None}
     try:
-        handle = form.task.apply_async(given["args"], given["kwargs"], **options)
+        operator = request.user.get_username()
+        handle = send_by(operator, form.task.name, given["args"], given["kwargs"], options, like)
     except (DjtasksError, TypeError, ValueError) as error:
         form.add_error(None, str(error))
         return None
@@ -140,13 +145,14 @@ def _send(request: HttpRequest, form: SendForm) -> HttpResponse | None:
 
 def _arguments(row: Invocation) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arguments of a task by the names of parameters: as they are, and as they may be shown (S10)."""
-    if row.inputs != NO_EDGES:
-        # What others hand over is not among them.
+    if was_handed_more(row):
         return {}, {}
-    options = {"sensitive": row.options["sensitive"]} if _says(row.options, "sensitive") else {}
-    return _named(row.task, row.args, row.kwargs), _named(
-        row.task, *shown_arguments(row.task, row.args, row.kwargs, options)
-    )
+    known = _named(row.task, row.args, row.kwargs)
+    options: dict[str, Any] = row.options if isinstance(row.options, dict) else {}
+    if options.keys() & REPRESENTATIONS:
+        # Something else is to be shown in their place, but what that says is not to be sent.
+        return known, dict.fromkeys(known, MASK)
+    return known, _named(row.task, *shown_arguments(row.task, row.args, row.kwargs, options))
 
 
 def _named(name: str, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -181,10 +187,6 @@ def _field(name: str, parameter: Parameter) -> ValueField:
 
 def _has_rest(task: RegisteredTask) -> bool:
     return any(each.kind is Parameter.VAR_POSITIONAL for each in task.parameters.values())
-
-
-def _says(options: Any, name: str) -> bool:
-    return isinstance(options, Mapping) and name in options
 
 
 def _read(text: str) -> Any:
