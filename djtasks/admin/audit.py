@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -11,8 +12,14 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 
-def record(request: HttpRequest, model: type[Model], changed: Iterable[tuple[Any, str]], what: str) -> None:
-    """Write down what was done to these rows of a model, each named by its key and for people."""
+def record(
+    request: HttpRequest,
+    model: type[Model],
+    changed: Iterable[tuple[Any, str]],
+    what: str,
+    notes: Mapping[Any, str] = MappingProxyType({}),
+) -> None:
+    """Write down what was done to these rows of a model, each named by its key and for people; and notes on some."""
     kind = ContentType.objects.get_for_model(model, for_concrete_model=False)
     LogEntry.objects.bulk_create(
         LogEntry(
@@ -21,7 +28,7 @@ def record(request: HttpRequest, model: type[Model], changed: Iterable[tuple[Any
             object_id=str(key),
             object_repr=name[:200],
             action_flag=CHANGE,
-            change_message=what,
+            change_message=f"{what}{notes.get(key, '')}",
         )
         for key, name in changed
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 from typing import Any
@@ -37,6 +38,8 @@ MAY = {
     "move": "change_task",
     "delete_ended": "delete_task",
 }
+
+FINGERPRINT = re.compile(r"<td><code>([0-9a-f]{12})</code></td>")
 
 
 def everything() -> list[Any]:
@@ -260,6 +263,42 @@ def test_who_did_what_is_written_down_and_told(operator: Operator) -> None:
     history = client.get(reverse("admin:djtasks_task_history", args=[handle.id])).content.decode()
     for page in (page_of(client, handle.id), history):
         assert "anna" in page and entry.change_message in page
+
+
+@pytest.mark.parametrize("verb", ["retry", "send_again"])
+def test_age_and_fingerprint_are_shown_before_a_task_is_run_again(operator: Operator, verb: str) -> None:
+    """S9: who may not see arguments can tell that they are still the same, and the log can, too."""
+    handle, other = (fail.apply_async(("correct horse",)) for _ in range(2))
+    run_until_empty()
+    Result.objects.update(enqueued_at=timezone.now() - timedelta(days=3, hours=1))
+    client = operator("retry_task", name="anna")
+    asked = act(client, verb, handle.id, confirmed=False)
+    assert "3 d ago" in asked and "correct horse" not in asked
+    (shown,) = fingerprints = FINGERPRINT.findall(asked)
+    assert FINGERPRINT.findall(act(client, verb, handle.id, confirmed=False)) == fingerprints
+    others = FINGERPRINT.findall(act(client, verb, other.id, confirmed=False))
+    act(client, verb, handle.id)
+    entry = LogEntry.objects.get()
+    assert entry.user.get_username() == "anna" and entry.change_message.endswith(f", arguments {shown}")
+    Result.objects.filter(pk=other.id).update(args=["changed"])
+    assert len({shown, *others, *FINGERPRINT.findall(act(client, verb, other.id, confirmed=False))}) == 3
+
+
+def test_fingerprint_outlives_a_run(admin_client: Client) -> None:
+    handle = fail.apply_async(("no",), headers={"a": 1})
+    told: list[list[str]] = []
+    for _ in range(2):
+        run_until_empty()
+        told.append(FINGERPRINT.findall(act(admin_client, "retry", handle.id, confirmed=False)))
+        act(admin_client, "retry", handle.id)
+    assert told[0] == told[1] and len(told[0]) == 1
+
+
+def test_fingerprint_is_taken_only_where_something_is_run_again(admin_client: Client) -> None:
+    handle = add.delay(1, 2)
+    assert not FINGERPRINT.findall(act(admin_client, "revoke", handle.id, confirmed=False))
+    act(admin_client, "revoke", handle.id)
+    assert "arguments" not in LogEntry.objects.get().change_message
 
 
 def test_of_two_who_do_the_same_at_once_one_has_done_it(operator: Operator) -> None:

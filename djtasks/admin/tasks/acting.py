@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from djtasks.admin.audit import record
 from djtasks.admin.confirming import is_confirmed, question
 from djtasks.admin.tasks.criteria import Criteria, criteria_of
+from djtasks.admin.tasks.fingerprints import take_fingerprints
 from djtasks.admin.tasks.listing import Listing
 from djtasks.admin.tasks.seen import Seen, seen
 from djtasks.admin.tasks.verbs import ANSWERS, LEFT_ALONE, Verb, perform
@@ -105,6 +106,9 @@ def _matching(listing: Listing) -> tuple[list[Invocation], bool]:
 def _question(
     admin: TaskAdmin, request: HttpRequest, verb: Verb, choice: Choice, form: Any, until: str
 ) -> TemplateResponse:
+    shown = choice.tasks[:MOST_SHOWN]
+    if verb.replays:
+        take_fingerprints(shown)
     return question(
         admin,
         request,
@@ -112,7 +116,8 @@ def _question(
         text=verb.question,
         template="admin/djtasks/task/confirmation.html",
         form=form,
-        shown=choice.tasks[:MOST_SHOWN],
+        shown=shown,
+        shows_fingerprints=verb.replays,
         count=len(choice.tasks),
         rest=max(0, len(choice.tasks) - MOST_SHOWN),
         more=choice.more,
@@ -123,6 +128,9 @@ def _question(
 def _perform(request: HttpRequest, verb: Verb, choice: Choice, given: Mapping[str, Any]) -> Counter[str]:
     answers: dict[str, list[Seen]] = {}
     operator = request.user.get_username()
+    if verb.replays:
+        take_fingerprints(choice.tasks)
+    notes = {task.pk: f", arguments {task.fingerprint}" for task in choice.tasks if task.fingerprint}
     for task in choice.tasks:
         answers.setdefault(perform(verb, task.pk, given, operator), []).append(task)
     with translation.override(None):
@@ -130,7 +138,7 @@ def _perform(request: HttpRequest, verb: Verb, choice: Choice, given: Mapping[st
             if answer not in LEFT_ALONE:
                 details = ", ".join(f"{name}={value}" for name, value in given.items() if value is not None)
                 what = f"{verb.label}: {ANSWERS[answer]}{f' ({details})' if details else ''}"
-                record(request, Task, ((task.pk, str(task)) for task in tasks), what)
+                record(request, Task, ((task.pk, str(task)) for task in tasks), what, notes)
     return Counter({answer: len(tasks) for answer, tasks in answers.items()})
 
 

@@ -7,7 +7,7 @@ from django.contrib.admin.utils import display_for_value
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.admin.measures import in_words, roughly
+from djtasks.admin.measures import in_words
 from djtasks.admin.tasks.seen import Seen
 from djtasks.beat.moments import from_row
 
@@ -60,5 +60,4 @@ class TaskColumns:
         """Say how long ago it was sent; the moment is told to who points at it."""
         moment = from_row(task.row.enqueued_at)
         exactly = display_for_value(task.row.enqueued_at, "")
-        ago = _("%(duration)s ago") % {"duration": roughly(task.now - moment)}
-        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exactly, ago)
+        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exactly, task.age)

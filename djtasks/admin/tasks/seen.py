@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from djtasks.admin.measures import roughly
 from djtasks.admin.tasks.states import badge
 from djtasks.beat.moments import from_row
 from djtasks.broker.vendors import shared_vendor
@@ -27,6 +28,8 @@ class Seen:
     row: Invocation
     now: datetime
     workers: dict[UUID, str] = field(default_factory=dict)
+    # Taken where it is about to be run again.
+    fingerprint: str = ""
 
     # What Django's list asks of a row.
     _meta = Task._meta
@@ -70,6 +73,11 @@ class Seen:
         """The id, as much of it as tells tasks apart."""
         text = str(self.pk)
         return f"{text[:13]}…{text[-4:]}"
+
+    @property
+    def age(self) -> str:
+        """How long ago it was sent."""
+        return _("%(duration)s ago") % {"duration": roughly(self.now - from_row(self.row.enqueued_at))}
 
     @property
     def label(self) -> str:

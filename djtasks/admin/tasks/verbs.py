@@ -77,6 +77,8 @@ class Verb(NamedTuple):
     act: Callable[[UUID, Given, str], str]
     applies: Callable[[Seen], bool]
     form: type[forms.Form] | None = None
+    # Whether what has been done already may be done a second time.
+    replays: bool = False
 
 
 def perform(verb: Verb, task_id: UUID, given: Given, operator: str) -> str:
@@ -159,6 +161,7 @@ VERBS: Mapping[str, Verb] = {
             _("Run these tasks again, under the same ids? What they have done already, they may do a second time."),
             _retry,
             _has_ended,
+            replays=True,
         ),
         Verb(
             "send_again",
@@ -167,6 +170,7 @@ VERBS: Mapping[str, Verb] = {
             _("Send new tasks with the same arguments? What these have done already may be done a second time."),
             _send_again,
             _has_ended,
+            replays=True,
         ),
         Verb(
             "revoke",
