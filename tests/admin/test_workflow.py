@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -14,6 +15,7 @@ from djtasks import chain, chord, group
 from djtasks.admin.tasks.admin import TaskAdmin
 from djtasks.admin.tasks.workflow import around
 from djtasks.admin.tasks.workflow.layers import in_layers
+from djtasks.domain.identifiers import uuid7
 from djtasks.models import Dependency, Message
 from tests.admin.sentences import page_of
 from tests.helpers_inprocess import run_one, run_until_empty
@@ -98,14 +100,97 @@ def test_of_a_large_one_some_are_drawn_and_the_rest_is_counted(
 
 def test_large_one_takes_few_queries_and_no_payloads(admin_client: Client) -> None:
     body = chord([add.s(1, each) for each in range(100)])(add.si(0, 0))
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         page = page_of(admin_client, body.id)
     assert len(drawn(page)) == around.MOST_NODES and "and 41 more" in page
     assert len(queries) < 50
     reading = [query["sql"] for query in queries if '."args"' in query["sql"]]
     assert len(reading) == 2
+
+
+@pytest.mark.parametrize("ask", ["members", "children", "followers"])
+@pytest.mark.postgres
+def test_of_a_very_large_one_no_more_is_read_than_is_shown(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    """H7: it is counted so far, and no table is read through; of the page of one of them, too."""
+    monkeypatch.setattr(around, "MOST_COUNTED", 100)
+    middle, some = {"members": large_chord, "children": large_family, "followers": large_wait}[ask]()
+    for task_id in (middle, some):
+        with transaction.atomic():
+            before = rows_read()
+            page = page_of(admin_client, task_id)
+            rows, entries = (now - then for now, then in zip(rows_read(), before, strict=True))
+        assert len(drawn(page)) == around.MOST_NODES and "and 100+ more next to these" in page
+        assert rows < 1000
+        # Older ones sort all that follows from several tasks.
+        assert entries < 5000 or connection.pg_version < 170000
+
+
+MANY = 20_000
+READ = """
+    SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class
+    WHERE relname LIKE 'djtasks%%' AND relkind = %s
+"""
+
+
+def rows_read() -> tuple[int, int]:
+    """Count the rows of tables, and the entries of indexes, that PostgreSQL has read here so far."""
+    with connection.cursor() as cursor:
+        counts = [cursor.execute(READ, [kind]).fetchone()[0] for kind in "ri"]
+    return int(counts[0]), int(counts[1])
+
+
+def large_chord() -> tuple[UUID, UUID]:
+    """Let a body wait for very many; return it, and one of them."""
+    body = Message.objects.create(task="shop.body", due_at=None, inputs="list")
+    insert_many(group=uuid7())
+    return body.pk, edges_with(body, "SELECT %s, id")
+
+
+def large_wait() -> tuple[UUID, UUID]:
+    """Let very many wait for a task; return it, and one of them."""
+    first = Message.objects.create(task="shop.first", feeds=1)
+    insert_many(group=uuid7(), inputs="nothing")
+    return first.pk, edges_with(first, "SELECT id, %s")
+
+
+def large_family() -> tuple[UUID, UUID]:
+    """Let very many be sent by one task; return it, and one of them."""
+    parent = Message.objects.create(task="shop.parent")
+    return parent.pk, insert_many(parent=parent.pk)
+
+
+def insert_many(**given: Any) -> UUID:
+    columns = {"task": "shop.each", "inputs": "", "group": None, "parent": None, **given}
+    statement = """
+        INSERT INTO djtasks_message (id, task, inputs, "group", parent)
+        SELECT gen_random_uuid(), %s, %s, %s, %s FROM generate_series(1, %s)
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*columns.values(), MANY])
+        cursor.execute("ANALYZE djtasks_message")
+    return Message.objects.filter(task="shop.each").values_list("pk", flat=True)[0]
+
+
+def edges_with(one: Message, pair: str) -> UUID:
+    """Lay an edge between a task and each of the many; return one of these."""
+    many = f"{pair}, 'success' FROM djtasks_message WHERE task = 'shop.each'"
+    with connection.cursor() as cursor:
+        cursor.execute(f'INSERT INTO djtasks_dependency (message, upstream, "on") {many}', [one.pk])
+        cursor.execute("ANALYZE djtasks_dependency")
+    return Message.objects.filter(task="shop.each").values_list("pk", flat=True)[0]
+
+
+def test_what_is_next_to_them_in_two_ways_is_counted_once(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(around, "MOST_NODES", 2)
+    parent = add.delay(1, 2)
+    last = chain(add.s(1, 2), add.s(3)).delay()
+    Message.objects.filter(pk__in=(last.id, last.parent.id)).update(parent=parent.id)
+    page = page_of(admin_client, last.id)
+    assert set(drawn(page)) == {parent.id, last.id} and "and 1 more next to these" in page
 
 
 def test_it_ends_after_some_steps(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,3 +221,11 @@ def test_what_may_not_be_seen_is_not_drawn(admin_client: Client, monkeypatch: py
 
     monkeypatch.setattr(TaskAdmin, "visible", visible)
     assert last.parent.id not in drawn(page_of(admin_client, last.id))
+
+
+def test_what_may_not_be_seen_is_counted(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = chord([add.s(1, each) for each in range(3)])(add.si(0, 0))
+    Message.objects.filter(pk=body.parent.results[0].id).update(queue="secret")
+    monkeypatch.setattr(TaskAdmin, "visible", lambda self, request, rows: rows.exclude(queue="secret"))
+    page = page_of(admin_client, body.id)
+    assert len(drawn(page)) == 3 and "and 1 more next to these" in page

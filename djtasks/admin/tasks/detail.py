@@ -16,7 +16,7 @@ from djtasks.admin.tasks.criteria import Criteria
 from djtasks.admin.tasks.listing import Listing
 from djtasks.admin.tasks.seen import Seen, seen
 from djtasks.admin.tasks.timeline import timeline
-from djtasks.admin.tasks.workflow.around import around
+from djtasks.admin.tasks.workflow.around import around, by_index
 from djtasks.admin.tasks.workflow.drawing import picture, steps
 from djtasks.admin.texts import as_text
 from djtasks.conf import settings
@@ -148,8 +148,8 @@ def _relations(listing: Listing, task: Seen) -> Iterator[Relation]:
 def _related(task: Seen) -> dict[str, list[UUID]]:
     """Say which tasks this one came of, waits for, is waited for by, and has sent."""
     edges = Dependency.objects.using(settings.DATABASE)
-    waits_for = edges.filter(message=task.pk).order_by("position", "pk").values_list("upstream", flat=True)
-    awaited_by = edges.filter(upstream=task.pk).order_by("pk").values_list("message", flat=True)
+    waits_for = by_index(edges, [task.pk], "message", "position").values_list("upstream", flat=True)
+    awaited_by = by_index(edges, [task.pk], "upstream").values_list("message", flat=True)
     roots = [task.row.root] if task.row.root and task.row.root not in (task.pk, task.row.parent) else []
     return {
         "root": roots,
@@ -161,8 +161,8 @@ def _related(task: Seen) -> dict[str, list[UUID]]:
 
 
 def _children(table: Any, task: Seen) -> list[UUID]:
-    rows = table.objects.using(settings.DATABASE).filter(parent=task.pk)
-    return _some(rows.order_by("pk").values_list("pk", flat=True))
+    rows = table.objects.using(settings.DATABASE)
+    return _some(by_index(rows, [task.pk], "parent").values_list("pk", flat=True))
 
 
 def _some(ids: QuerySet[Any, Any]) -> list[UUID]:

@@ -22,7 +22,7 @@ from djtasks.models import Dependency, Invocation
 MOST_NODES = 60
 MOST_STEPS = 6
 MOST_LINKS = 400
-MOST_COUNTED = 100_000
+MOST_COUNTED = 10_000
 # It was sent by the other one, or came after it when there were edges.
 CAME_OF = "came of"
 
@@ -30,16 +30,13 @@ Link = tuple[UUID, UUID]
 
 
 class Surroundings(NamedTuple):
-    """Some tasks, which of them comes before which and on what condition, and how many more there are."""
+    """Some tasks, which of them comes before which and on what condition, and how many more are next to them."""
 
     tasks: list[Seen]
     links: dict[Link, str]
     more: int
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether there are no more than were counted."""
-        return self.more < MOST_COUNTED
+    # Whether that are all.
+    is_counted: bool
 
 
 def around(listing: Listing, task: Seen) -> Surroundings:
@@ -54,20 +51,16 @@ def around(listing: Listing, task: Seen) -> Surroundings:
         next_ids = [pk for pk in _next_to(fresh) if pk not in rows]
     # The task itself first: in a large group it would be out of sight.
     ordered = sorted(rows, key=lambda pk: (pk != task.pk, pk))
-    return Surroundings(list(seen(rows[pk] for pk in ordered)), dict(_links(rows)), _more(rows))
+    return Surroundings(list(seen(rows[pk] for pk in ordered)), dict(_links(rows)), *_more(rows))
 
 
 def _next_to(rows: Mapping[UUID, Invocation]) -> Iterable[UUID]:
     """Name those before and after these, by turns, so that many of the one kind leave room for the other."""
     ids = list(rows)
-    # By what they are looked for first: in the order of ids alone a whole table might be read.
     kinds: list[Iterable[UUID | None]] = [
         (row.parent for row in rows.values()),
-        _edges().filter(upstream__in=ids).order_by("upstream", "pk").values_list("message", flat=True)[:MOST_NODES],
-        _edges()
-        .filter(message__in=ids)
-        .order_by("message", "position")
-        .values_list("upstream", flat=True)[:MOST_NODES],
+        by_index(_edges(), ids, "upstream").values_list("message", flat=True)[:MOST_NODES],
+        by_index(_edges(), ids, "message", "position").values_list("upstream", flat=True)[:MOST_NODES],
         *(others.values_list("pk", flat=True)[:MOST_NODES] for others in _related(rows)),
     ]
     by_turns = chain.from_iterable(zip_longest(*kinds))
@@ -79,9 +72,9 @@ def _related(rows: Mapping[UUID, Invocation]) -> Iterator[QuerySet[Any]]:
     headers = [header for row in rows.values() if (header := _header(row))]
     for table in TABLES:
         others = table.objects.using(settings.DATABASE)
-        yield others.filter(parent__in=list(rows), inputs=NO_EDGES).order_by("parent", "pk")
+        yield by_index(others.filter(inputs=NO_EDGES), list(rows), "parent")
         if headers:
-            yield others.filter(group__in=headers).order_by("group", "pk")
+            yield by_index(others, headers, "group")
 
 
 def _links(rows: Mapping[UUID, Invocation]) -> Iterator[tuple[Link, str]]:
@@ -100,12 +93,24 @@ def _links(rows: Mapping[UUID, Invocation]) -> Iterator[tuple[Link, str]]:
         yield (upstream, message), condition
 
 
-def _more(rows: Mapping[UUID, Invocation]) -> int:
-    """Count those next to these that are not among them."""
-    before = _edges().filter(message__in=rows).exclude(upstream__in=rows).values("upstream").distinct()
-    after = _edges().filter(upstream__in=rows).exclude(message__in=rows).values("message").distinct()
-    others = (others.exclude(pk__in=rows) for others in _related(rows))
-    return sum(each[:MOST_COUNTED].count() for each in (before, after, *others))
+def by_index(rows: QuerySet[Any], ids: list[UUID], *columns: str) -> QuerySet[Any]:
+    """Find rows by a column in the order of its index, so that of very many no more are read than are wanted.
+
+    Of one id in a range: to equal it would be no order, and a whole table might be read in another one.
+    """
+    name = columns[0]
+    fits = {f"{name}__range": (ids[0], ids[0])} if len(ids) == 1 else {f"{name}__in": ids}
+    return rows.filter(**fits).order_by(*columns)
+
+
+def _more(rows: Mapping[UUID, Invocation]) -> tuple[int, bool]:
+    """Count those next to these that are not among them, each once; and say whether that are all."""
+    ids = list(rows)
+    before = by_index(_edges().exclude(upstream__in=ids), ids, "message").values_list("upstream", flat=True)
+    after = by_index(_edges().exclude(message__in=ids), ids, "upstream").values_list("message", flat=True)
+    others = (others.exclude(pk__in=ids).values_list("pk", flat=True) for others in _related(rows))
+    found = [list(each[:MOST_COUNTED]) for each in (before, after, *others)]
+    return len(set().union(*found)), all(len(each) < MOST_COUNTED for each in found)
 
 
 def _edges() -> QuerySet[Dependency]:
