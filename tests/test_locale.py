@@ -60,6 +60,14 @@ def sources(catalogue: Path) -> dict[str, str]:
     return {ast.literal_eval(f'"{name}"'): ast.literal_eval(f'"{text}"') for name, text in pairs}
 
 
+def plurals(catalogue: Path) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the entries of the text that count, for one and for many."""
+    entry = r'^msgid "(.+)"\nmsgid_plural "(.+)"\nmsgstr\[0\] "(.*)"\nmsgstr\[1\] "(.*)"$'
+    found = re.findall(entry, catalogue.with_suffix(".po").read_text(), re.MULTILINE)
+    texts = ([ast.literal_eval(f'"{text}"') for text in texts] for texts in found)
+    return {(one, many): tuple(told) for one, many, *told in texts}
+
+
 def test_there_is_much_to_say() -> None:
     words = set(said())
     assert len(words) > 250 and {"Run now", "Overview", "%d min", "<strong>%(count)s</strong> task:"} <= words
@@ -81,6 +89,18 @@ def test_catalogue_is_that_of_its_source(catalogue: Path) -> None:
     assert entries and "fuzzy" not in catalogue.with_suffix(".po").read_text()
     assert {word: translated.gettext(word) for word in entries} == entries
     assert set(entries) <= set(said()), "nobody says this any more"
+
+
+@pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda path: path.parts[-3])
+def test_nothing_is_left_to_translate(catalogue: Path) -> None:
+    """Each entry is one that is looked at here, and none is empty, in the text and as it was compiled."""
+    translated, single, counting = read(catalogue), sources(catalogue), plurals(catalogue)
+    entries = re.findall(r"^msgid ", catalogue.with_suffix(".po").read_text(), re.MULTILINE)
+    assert len(entries) == 1 + len(single) + len(counting) and counting
+    assert all(single.values())
+    for pair, told in counting.items():
+        assert all(told) and tuple(translated.ngettext(*pair, number) for number in (1, 2)) == told
+        assert all(sorted(PLACEHOLDER.findall(each)) == sorted(PLACEHOLDER.findall(pair[0])) for each in told)
 
 
 @pytest.mark.django_db

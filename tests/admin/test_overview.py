@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from djtasks.admin.overview import endings, queues
 from djtasks.admin.overview.looking import look
@@ -188,14 +188,21 @@ def test_queues_of_what_may_not_be_seen_are_not_shown(admin_client: Client, monk
         assert "theirs" not in seen(page) and hidden not in seen(page)
 
 
-def test_what_is_wrong_is_said(admin_client: Client) -> None:
-    hourly(error="ValueError: <b>no</b>")
+def test_what_is_wrong_is_said(admin_client: Client, operator: Operator) -> None:
+    schedule = hourly(error="ValueError: <b>no</b>")
     page = shown(admin_client)
-    assert "No worker is there" in page and "no beat is alive" in page and "<li>hourly" in page
+    assert "No worker is there" in page and "No beat is alive, and 1 schedule is enabled" in page
+    assert "<li>hourly" in page and "<li>hourly" not in shown(operator())
+    with translation.override("de"):
+        assert "Kein Beat ist am Leben, und 1 Zeitplan ist aktiviert" in shown(admin_client)
     Beat.objects.create(name="beat@here", host="here", pid=1)
     worker()
     page = shown(admin_client)
-    assert "No worker is there" not in page and "no beat is alive" not in page and "beat@here" in page
+    assert "No worker is there" not in page and "No beat is alive" not in page and "beat@here" in page
+    Schedule.objects.filter(pk=schedule.pk).update(next_run_at=timezone.now() - timedelta(hours=2, minutes=5))
+    assert re.search(r"1 schedule is late, by up to 2 h \d+ min\.", shown(admin_client))
+    with translation.override("de"):
+        assert "1 Zeitplan ist verspätet, um bis zu 2 h" in shown(admin_client)
 
 
 def test_fragment_is_the_part_that_changes(admin_client: Client) -> None:
@@ -257,6 +264,25 @@ def test_queue_is_paused_and_resumed_after_a_question(admin_client: Client) -> N
 def test_what_cannot_be_meant_is_refused(admin_client: Client, given: dict[str, str]) -> None:
     assert switch(admin_client, **{"name": "", **given}, confirmed="yes").status_code == 400
     assert not Queue.objects.exists()
+
+
+def test_queue_that_may_not_be_seen_is_neither_paused_nor_resumed(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S16: nor is it told whether it is there; and one in which something has just ended can be seen."""
+    add.apply_async((1, 2), queue="theirs")
+    add.apply_async((1, 2), queue="ours")
+    ended(queue="ours.too")
+    Queue.objects.create(name="theirs.too", paused_at=timezone.now())
+    monkeypatch.setattr(TaskAdmin, "visible", lambda self, request, rows: rows.filter(queue__startswith="ours"))
+    before = list(Queue.objects.order_by("name").values())
+    for action, name in (("pause", "theirs"), ("pause", "nobody"), ("resume", "theirs.too")):
+        for given in ({}, {"confirmed": "yes"}):
+            assert switch(admin_client, action, name, **given).status_code == 403
+    assert list(Queue.objects.order_by("name").values()) == before and not LogEntry.objects.exists()
+    for name in ("ours", "ours.too"):
+        assert b"Pause: " in switch(admin_client, "pause", name, confirmed="yes").content
+        assert b"Resume: " in switch(admin_client, "resume", name, confirmed="yes").content
 
 
 def test_only_who_may_pauses(operator: Operator) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from djtasks.admin.measures import in_words, size_of
 from djtasks.admin.overview.drawing import as_table, chart
@@ -17,7 +18,7 @@ from djtasks.admin.overview.endings import HOUR, Course, courses
 from djtasks.admin.overview.queues import Running, Standing, standings
 from djtasks.admin.tasks.listing import Visible, everything
 from djtasks.admin.texts import as_text
-from djtasks.beat.health import health
+from djtasks.beat.health import Health, health
 from djtasks.beat.moments import from_row
 from djtasks.broker.pause import paused
 from djtasks.broker.vendors import shared_vendor
@@ -113,9 +114,17 @@ def look(visible: Visible = everything) -> dict[str, Any]:
         "enabled": found.enabled,
         "late": found.late,
         "broken": [(one_line(each.name), as_text(each.error)) for each in found.broken],
-        "problem": found.problem,
+        "problem": _problem(found),
         "due_next": list(_due_next(now)),
     }
+
+
+def shows_queue(visible: Visible, name: str) -> bool:
+    """Say whether a queue may be seen: any by who sees all tasks, else those in which there is something to see."""
+    if _shows_all(visible):
+        return True
+    live = visible(Message.objects.using(settings.DATABASE)).filter(queue=name)
+    return live.exists() or name in courses(shared_vendor().now(), visible)[1]
 
 
 def _shows_all(visible: Visible) -> bool:
@@ -165,6 +174,23 @@ def _due_next(now: datetime) -> Iterator[DueNext]:
             at = from_row(schedule.next_run_at)
             name, task = one_line(schedule.name), one_line(schedule.task)
             yield DueNext(schedule.pk, name, task, at, in_words(abs(at - now)), at < now)
+
+
+def _problem(found: Health) -> str:
+    """Say what keeps messages from being sent, or nothing."""
+    if found.enabled and not found.living:
+        return ngettext(
+            "No beat is alive, and %(count)d schedule is enabled: run manage.py runbeat, or runworker -B.",
+            "No beat is alive, and %(count)d schedules are enabled: run manage.py runbeat, or runworker -B.",
+            found.enabled,
+        ) % {"count": found.enabled}
+    if found.late and found.latest_since:
+        return ngettext(
+            "%(count)d schedule is late, by up to %(duration)s.",
+            "%(count)d schedules are late, by up to %(duration)s.",
+            found.late,
+        ) % {"count": found.late, "duration": _ago(found.latest_since, found.now)}
+    return ""
 
 
 def _ago(moment: datetime, now: datetime) -> str:

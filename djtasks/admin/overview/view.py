@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from djtasks.admin.audit import record
 from djtasks.admin.confirming import is_confirmed, question
-from djtasks.admin.overview.looking import look
+from djtasks.admin.overview.looking import look, shows_queue
 from djtasks.broker.pause import pause, resume
 from djtasks.models import Queue
 
@@ -65,7 +65,8 @@ def _switch(admin: TaskAdmin, request: HttpRequest) -> HttpResponse:
     action, name = request.POST.get("action", ""), request.POST.get("name", "")
     if action not in QUESTIONS:
         raise BadRequest(f"there is no action {action!r:.80}")
-    if not _may_pause(request):
+    # A queue that is not shown is not named either: not by the answer, and not in the log.
+    if not _may_pause(request) or not shows_queue(partial(admin.visible, request), name):
         raise PermissionDenied
     if not is_confirmed(request):
         hidden = [("action", action), ("name", name)]
