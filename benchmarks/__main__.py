@@ -6,12 +6,17 @@ import sys
 from itertools import takewhile
 
 try:
-    from benchmarks import drain, schedules, workflows
+    from benchmarks import admin, drain, schedules, workflows
 except ModuleNotFoundError as error:
     print(f"{error}: the benchmarks need what pip install -e .[bench] brings", file=sys.stderr)
     sys.exit(2)
 
-PROGRAMS = {"drain": drain.main, "schedules": schedules.main, "workflows": workflows.main}
+PROGRAMS = {
+    "admin": admin.main,
+    "drain": drain.main,
+    "schedules": schedules.main,
+    "workflows": workflows.main,
+}
 
 
 def main(arguments: list[str]) -> int:
