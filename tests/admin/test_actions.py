@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -292,6 +292,15 @@ def test_fingerprint_outlives_a_run(admin_client: Client) -> None:
         told.append(FINGERPRINT.findall(act(admin_client, "retry", handle.id, confirmed=False)))
         act(admin_client, "retry", handle.id)
     assert told[0] == told[1] and len(told[0]) == 1
+
+
+@pytest.mark.parametrize("spoilt", ["[1,", '["\\ud800"]', f"{'[' * 40}{']' * 40}", '[{"$set": [1, "a", null]}]', ""])
+def test_fingerprint_is_taken_of_whatever_stands_there(admin_client: Client, spoilt: str) -> None:
+    handle = fail.delay()
+    run_until_empty()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE djtasks_result SET args = %s", [spoilt])
+    assert len(FINGERPRINT.findall(act(admin_client, "retry", handle.id, confirmed=False))) == 1
 
 
 def test_fingerprint_is_taken_only_where_something_is_run_again(admin_client: Client) -> None:

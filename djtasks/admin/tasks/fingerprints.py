@@ -22,5 +22,5 @@ def take_fingerprints(tasks: Collection[Seen]) -> None:
     for table in TABLES:
         rows = table.objects.using(settings.DATABASE).filter(pk__in=known).values_list(*COLUMNS)
         for pk, *given in rows.iterator():
-            text = payloads.encode([str(pk), *given], where="arguments")
+            text = "\n".join([str(pk), *(payloads.encode(each, where="arguments") for each in given)])
             known[pk].fingerprint = salted_hmac(__name__, text, algorithm="sha256").hexdigest()[:LENGTH]
