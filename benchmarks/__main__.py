@@ -6,12 +6,21 @@ import sys
 from itertools import takewhile
 
 try:
-    from benchmarks import drain, schedules, workflows
+    from benchmarks import backlogs, drain, idle, limits, scaling, schedules, snapshot, workflows
 except ModuleNotFoundError as error:
     print(f"{error}: the benchmarks need what pip install -e .[bench] brings", file=sys.stderr)
     sys.exit(2)
 
-PROGRAMS = {"drain": drain.main, "schedules": schedules.main, "workflows": workflows.main}
+PROGRAMS = {
+    "drain": drain.main,
+    "schedules": schedules.main,
+    "workflows": workflows.main,
+    "limits": limits.main,
+    "backlogs": backlogs.main,
+    "snapshot": snapshot.main,
+    "idle": idle.main,
+    "scaling": scaling.main,
+}
 
 
 def main(arguments: list[str]) -> int:
