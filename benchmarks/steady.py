@@ -26,8 +26,8 @@ INSERT INTO djtasks_message (id, task, args, queue, priority, due_at, acks_late)
 SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || '7'
         || substr(md5(n || clock_timestamp()::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
     'benchmarks.tasks.' || %(task)s, '[' || n || ',' || n || ']', 'queue_' || n %% %(queues)s,
-    %(priority)s + n / %(queues)s %% %(priorities)s, now() + %(delay)s * interval '1 s' - (%(count)s - n) * interval '1 us',
-    %(task)s = 'add_late'
+    %(priority)s + n / %(queues)s %% %(priorities)s,
+    now() + %(delay)s * interval '1 s' - (%(count)s - n) * interval '1 us', %(task)s = 'add_late'
 FROM generate_series(1, %(count)s) AS n
 """
 COUNTED = """
