@@ -67,7 +67,8 @@ class Measuring:
         backlog.fill(case.waiting, delayed=case.delayed)
         before = Written.by_now(self.side)
         with self.side.working(self.side.of_latency) as programs:
-            rate = Steady(backlog, programs).rate(self.warm_up, self.window)
+            (steady := Steady(backlog, programs)).begin(self.warm_up)
+            rate = steady.rate(self.window)
         self._note(case.what, rate, "tasks/s")
         written, done = Written.by_now(self.side) - before, self.side.results()
         self._note(f"log, {case.what}", written.log / done, "bytes")

@@ -78,8 +78,8 @@ class Measuring:
         for workers in ("solo", self.side.of_latency):
             (backlog := Backlog(self.side)).fill(WAITING)
             with self.side.working(workers) as programs:
-                rate = Steady(backlog, programs).rate(self.warm_up, self.window)
-            note(self.record, "settle and reserve", self.side, workers, rate, "tasks/s")
+                (steady := Steady(backlog, programs)).begin(self.warm_up)
+                note(self.record, "settle and reserve", self.side, workers, steady.rate(self.window), "tasks/s")
 
     def _note(self, what: str, way: str, rate: float) -> None:
         self.record.note(what, "tasks/s", PGBENCH, way, rate)

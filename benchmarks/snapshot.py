@@ -54,11 +54,11 @@ class Measuring:
         backlog = Backlog(self.side, task)
         backlog.fill(WAITING)
         with self.side.working(workers) as programs:
-            steady = Steady(backlog, programs)
-            before = steady.rate(self.warm_up, self.window)
+            (steady := Steady(backlog, programs)).begin(self.warm_up)
+            before = steady.rate(self.window)
             with snapshot(self.side) if held else nullcontext():
                 steady.until(steady.done + self.passed)
-                after = steady.rate(0.0, self.window)
+                after = steady.rate(self.window)
         if held:
             note(self.record, f"{what}, {BEFORE}", self.side, workers, before, "tasks/s")
         passed = (AFTER if held else WITHOUT).format(self.passed)

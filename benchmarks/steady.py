@@ -73,11 +73,14 @@ class Steady:
         self.done = 0
         self._moved_at = time.monotonic()
 
-    def rate(self, warm_up: float, window: float) -> float:
-        """Return how many tasks end in a second, once some have and the time to warm up is over."""
+    def begin(self, warm_up: float) -> None:
+        """Wait until some tasks have ended and the time to warm up is over."""
         while not self.done:
             self._look()
         self._look_for(warm_up)
+
+    def rate(self, window: float) -> float:
+        """Return how many tasks end in a second."""
         began_at, before = self._look()
         ended_at, after = self._look_for(window)
         return (after - before) / (ended_at - began_at)
