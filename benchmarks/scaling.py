@@ -55,10 +55,8 @@ class Measuring:
         for number in range(1, self.record.rounds + 1):
             begin_round(self.record, number)
             for count in self.processes:
-                if self.only in "processes":
-                    self._measure("processes", str(count), self.side, [runworker("processes", count)])
-                if self.only in "solo workers":
-                    self._measure("solo workers", str(count), self.side, [runworker("solo", 1)] * count)
+                self._measure("processes", count, self.side, [runworker("processes", count)])
+                self._measure("solo workers", count, self.side, [runworker("solo", 1)] * count)
             self.side.clear()
             if self.only in "hosts" and not self.missing:
                 self._measure_hosts()
@@ -68,31 +66,32 @@ class Measuring:
             with Hosts(max(self.hosts)) as hosts, side_for_hosts() as side:
                 for count in self.hosts:
                     commands = [(*hosts.on(number), *runworker("processes", 2)) for number in range(count)]
-                    self._measure("hosts", str(count), side, commands)
+                    self._measure("hosts", count, side, commands)
         except NoHosts as error:
             self.missing = f"no hosts were measured: {error}\n"
             print(f"!!!!! {self.missing}", file=sys.stderr)
 
-    def _measure(self, what: str, way: str, side: Djtasks, commands: Sequence[Command]) -> None:
+    def _measure(self, kind: str, count: int, side: Djtasks, commands: Sequence[Command]) -> None:
+        if self.only not in kind:
+            return
         (backlog := Backlog(side)).fill(WAITING)
         with running(side, commands) as programs:
             (steady := Steady(backlog, programs)).begin(self.warm_up)
-            workers, server = seconds_of(worker_processes(programs)), seconds_of(server_processes(side))
-            began_at = time.monotonic()
-            note(self.record, f"drain by {what}", side, way, steady.rate(self.window), "tasks/s")
+            used, began_at = used_by(programs, side), time.monotonic()
+            self._note(f"{kind}: {count}", side, steady.rate(self.window), "tasks/s")
             seconds = time.monotonic() - began_at
-            for name, used in (
-                ("workers", seconds_of(worker_processes(programs)) - workers),
-                ("server", seconds_of(server_processes(side)) - server),
-            ):
-                note(self.record, f"cores of {name} by {what}", side, way, 100 * used / seconds, "% of one")
+            for whose, before, after in zip(("workers", "server"), used, used_by(programs, side), strict=True):
+                self._note(f"{kind}: {count}, {whose}", side, 100 * (after - before) / seconds, "% of a core")
+
+    def _note(self, what: str, side: Djtasks, figure: float, unit: str) -> None:
+        note(self.record, what, side, "late acknowledgement", figure, unit)
 
     def remarks(self) -> str:
         """Compare with the first of each kind, round by round."""
         lines: list[str] = []
-        for what in ("processes", "solo workers", "hosts"):
-            if rates := [series for series in self.record.series if series.what == f"drain by {what}"]:
-                lines += beside(rates)
+        for kind in ("processes", "solo workers", "hosts"):
+            rates = [each for each in self.record.series if each.what.startswith(kind) and each.unit == "tasks/s"]
+            lines += beside(rates) if rates else ()
         return "\n".join([*lines, self.missing])
 
 
@@ -127,21 +126,16 @@ def side_for_hosts() -> Iterator[Djtasks]:
         yield side
 
 
-def worker_processes(programs: Sequence[Program]) -> list[psutil.Process]:
-    """Return the processes of workers."""
-    parents = [psutil.Process(program.process.pid) for program in programs]
-    return [each for parent in parents for each in (parent, *parent.children(recursive=True))]
+def used_by(programs: Sequence[Program], side: Djtasks) -> tuple[float, float]:
+    """Return the time that all processes of the workers have had on the cores, and those of the server."""
+    workers = [psutil.Process(program.process.pid) for program in programs]
+    server = psutil.Process(side.connection.info.backend_pid).parent()
+    return sum(map(_time_of, workers)), _time_of(server)
 
 
-def server_processes(side: Djtasks) -> list[psutil.Process]:
-    """Return the processes of the server."""
-    return psutil.Process(side.connection.info.backend_pid).parent().children()
-
-
-def seconds_of(processes: Sequence[psutil.Process]) -> float:
-    """Return the time that processes have had on the cores."""
+def _time_of(parent: psutil.Process) -> float:
     total = 0.0
-    for process in processes:
+    for process in (parent, *parent.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             total += times.user + times.system
