@@ -215,7 +215,7 @@ def test_reserving_reads_few_pages_however_many_wait(private: Vendor) -> None:
         acts.reserve("the oldest first", ageing=1.0)
         acts.do("asking", lambda: exchange(private, wanted=demand(0, without=("another",))))
         let_lapse(private)
-        lapsed = acts.reserve("with lapsed leases")
+        lapsed = acts.reserve("with lapsed leases", queues=(marks[0].queue,))
         assert {message.losses for message in lapsed} == {1}
     assert acts.dear == {}
 
