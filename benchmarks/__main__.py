@@ -6,16 +6,21 @@ import sys
 from itertools import takewhile
 
 try:
-    from benchmarks import admin, drain, schedules, workflows
+    from benchmarks import admin, backlogs, drain, idle, limits, scaling, schedules, snapshot, workflows
 except ModuleNotFoundError as error:
     print(f"{error}: the benchmarks need what pip install -e .[bench] brings", file=sys.stderr)
     sys.exit(2)
 
 PROGRAMS = {
-    "admin": admin.main,
     "drain": drain.main,
-    "schedules": schedules.main,
     "workflows": workflows.main,
+    "schedules": schedules.main,
+    "backlogs": backlogs.main,
+    "snapshot": snapshot.main,
+    "idle": idle.main,
+    "scaling": scaling.main,
+    "limits": limits.main,
+    "admin": admin.main,
 }
 
 

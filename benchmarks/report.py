@@ -32,7 +32,7 @@ class Series:
     @property
     def low_is_good(self) -> bool:
         """Whether less is better."""
-        return self.unit in ("ms", "bytes")
+        return self.unit in ("ms", "bytes", "a minute", "bytes a minute")
 
     def __str__(self) -> str:
         spread = f"{min(self.rounds):,.1f} to {max(self.rounds):,.1f}"

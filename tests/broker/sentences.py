@@ -73,6 +73,13 @@ def begun(vendor: Vendor, token: Token, late: bool = False) -> bool:
     return token in exchange(vendor, begin=[(token, late)]).begun
 
 
+def ask(vendor: Vendor, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """Ask the server itself, on this vendor's own connection."""
+    with vendor.connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall()
+
+
 def let_leases_lapse(*ids: str) -> None:
     """Let the time of leases be over."""
     leased = Message.objects.filter(leased_until__isnull=False)

@@ -1,4 +1,4 @@
-"""What PostgreSQL is promised, and what is promised of it: plans, locks, commits, sessions."""
+"""What PostgreSQL is promised, and what is promised of it: locks, commits, sessions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from djtasks.broker.settle import settle
 from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor
 from djtasks.broker.vendors import postgresql_parameters as parameters
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
-from djtasks.domain.outcomes import Released, Retry, Settlement, Success
+from djtasks.domain.outcomes import Retry, Settlement
 from djtasks.exceptions import AlreadyEnqueued
-from djtasks.models import Message, Worker
+from djtasks.models import Worker
 from tests.broker.sentences import (
     DONE,
     LEASE,
+    ask,
     demand,
     error,
     exchange,
@@ -34,155 +35,17 @@ from tests.broker.sentences import (
     send,
     settled,
 )
-from tests.broker.test_reserve import marks_behind
+from tests.broker.test_plans import live
 from tests.helpers import wait_until
 
 pytestmark = pytest.mark.postgres
-
-
-def ask(vendor: Vendor, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with vendor.connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return cursor.fetchall()
 
 
 def setting(vendor: Vendor, name: str) -> str:
     return ask(vendor, "SELECT current_setting(%s)", name)[0][0]
 
 
-# Plans
-
-
-def live(vendor: Vendor) -> None:
-    """Let every statement of a message's life be planned, and run once."""
-    messages = reserve(vendor, limit=6)
-    marks = marks_behind(messages)
-    messages += reserve(vendor, limit=2, marks=marks)
-    reserve(vendor, limit=1, without=("another",), marks=marks, since=1.0, ageing=1.0)
-    exchange(vendor, wanted=demand(0, only=("another",)))
-    tokens = [message.token for message in messages]
-    vendor.renew(tokens, LEASE)
-    vendor.renew([*tokens, tokens[0]._replace(deliveries=99)], LEASE)
-    exchange(vendor, begin=[(token, True) for token in tokens])
-    outcomes = [Success("1"), Retry("{}", delay=60.0), Released(), Success("1")]
-    settlements = [Settlement(token, outcome) for token, outcome in zip(tokens, outcomes, strict=False)]
-    assert len(exchange(vendor, settlements, wanted=demand(2)).settled) == 4
-    ids = [token.id for token in tokens]
-    vendor.await_results(ids)
-    vendor.await_results(ids[:1])
-    vendor.living(ids)
-    vendor.recover(messages[0].id, tokens, LEASE)
-
-
-def plans(vendor: Vendor) -> dict[str, dict[str, Any]]:
-    """Return the plans that this session keeps."""
-    kept = {}
-    known = ask(vendor, "SELECT name, statement, array_length(parameter_types, 1) FROM pg_prepared_statements")
-    for name, statement, count in known:
-        if "djtasks_message" in statement:
-            values = f"({', '.join(['NULL'] * count)})" if count else ""
-            ((plan,),) = ask(vendor, f"EXPLAIN (FORMAT JSON) EXECUTE {name} {values}")
-            kept[statement] = plan[0]["Plan"]
-    return kept
-
-
-def searches(plan: dict[str, Any], above: str = "") -> Iterator[dict[str, Any]]:
-    """Yield what reads more of our tables than it finds.
-
-    A row is found by its place or by a condition on the index; to take the first entry of an index is no search either.
-    """
-    kind = plan["Node Type"]
-    finds = kind == "Tid Scan" or "Index Cond" in plan or (above == "Limit" and kind.startswith("Index"))
-    if plan.get("Relation Name") in ("djtasks_message", "djtasks_result") and kind.endswith("Scan") and not finds:
-        yield plan
-    for part in plan.get("Plans", ()):
-        yield from searches(part, above if kind == "Result" else kind)
-
-
-def assert_all_find_by_index(vendor: Vendor) -> None:
-    known = plans(vendor)
-    assert len(known) >= 11
-    for statement, plan in known.items():
-        # To look for a worker's leases without their ids is the one search there is; it comes after outages only.
-        if "WHERE worker =" not in statement:
-            assert list(searches(plan)) == [], statement
-
-
-def fill(count: int) -> None:
-    """Insert many messages at once, as nobody has analyzed them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO djtasks_message (id, task, queue) "
-            "SELECT gen_random_uuid(), 'tests.add', 'q' || i %% 3 FROM generate_series(1, %s) AS i",
-            [count],
-        )
-
-
-def test_plans_find_by_index_in_a_table_that_was_empty_and_is_full(private: Vendor) -> None:
-    """C18"""
-    send(private, 10)
-    live(private)
-    assert_all_find_by_index(private)
-    fill(100_000)
-    live(private)
-    assert_all_find_by_index(private)
-    fresh = private_vendor()
-    live(fresh)
-    assert_all_find_by_index(fresh)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE djtasks_message")
-    live(fresh)
-    assert_all_find_by_index(fresh)
-    fresh.connection.close()
-
-
-@pytest.mark.parametrize("how", ["ANALYZE", "VACUUM ANALYZE"])
-@pytest.mark.parametrize("count", [20, 50, 90, 150, 500, 5000])
-def test_plans_find_by_index_when_statistics_mislead(private: Vendor, count: int, how: str) -> None:
-    """C18: nothing was leased when they were made."""
-    fill(count)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{how} djtasks_message")
-    live(private)
-    assert_all_find_by_index(private)
-
-
-@pytest.mark.parametrize("before", [1_000, 20_000])
-@pytest.mark.parametrize("left", [0, 10, 300])
-@pytest.mark.parametrize("how", ["ANALYZE", "VACUUM ANALYZE"])
-def test_plans_find_by_index_in_a_table_that_was_full_and_is_nearly_empty(
-    private: Vendor, before: int, left: int, how: str
-) -> None:
-    """C18: its indexes are large, and it will be full again."""
-    fill(before)
-    kept = list(Message.objects.values_list("pk", flat=True)[:left])
-    Message.objects.exclude(pk__in=kept).delete()
-    with connection.cursor() as cursor:
-        cursor.execute(f"{how} djtasks_message")
-    send(private, 10)
-    live(private)
-    assert_all_find_by_index(private)
-
-
 # What it costs
-
-
-def test_leases_are_heap_only_updates(private: Vendor) -> None:
-    """C7"""
-    send(private, 3000)
-    before = updates(private)
-    reserved = [message for _ in range(30) for message in reserve(private, limit=100)]
-    private.renew([message.token for message in reserved], LEASE)
-    private.connection.close()  # and so it reports what it has done
-    wait_until(lambda: updates(private)[0] - before[0] >= 6000)
-    after = updates(private)
-    share = (after[1] - before[1]) / (after[0] - before[0])
-    assert share > 0.9, share
-
-
-def updates(vendor: Vendor) -> tuple[int, int]:
-    query = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'djtasks_message'"
-    return ask(vendor, query)[0]
 
 
 def test_migration_leaves_room_for_leases(private: Vendor) -> None:
