@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from djtasks.broker.patience import ATTEMPTS
 from djtasks.broker.purge import purge_messages, purge_results
-from djtasks.broker.settle import ATTEMPTS, settle
+from djtasks.broker.renew import renew
+from djtasks.broker.settle import settle
 from djtasks.broker.vendors import Exchange, Vendor, private_vendor
 from djtasks.domain.messages import Token
 from djtasks.domain.outcomes import Failure, Ignored, Outcome, Released, Retry, Settlement, Success
@@ -239,7 +241,7 @@ def test_every_message_ends_exactly_once_however_often_its_lease_lapses(connect:
             ended.extend(token.id for token in done.settled & ends)
             mine = mine[split:] + [message.token for message in done.supply.reservations]
             if chance.random() < 0.3:
-                vendor.renew(mine, 0.0)
+                renew(vendor, mine, 0.0)
 
     in_threads([lambda vendor, seed=seed: work(vendor, seed) for seed in range(4)], connect)
     assert Counter(ended) == Counter(sent)

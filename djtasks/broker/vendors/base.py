@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -61,9 +61,19 @@ class Vendor(ABC):
         """Open a transaction, or a part of the one that is open."""
         return transaction.atomic(using=self.alias)
 
-    def guarded(self) -> AbstractContextManager[None]:
+    @property
+    def joins(self) -> bool:
+        """Whether a transaction is open, of which all becomes a part that is done here."""
+        return self.connection.in_atomic_block or not self.connection.get_autocommit()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
         """Keep an error away from the transaction that is open, if one is."""
-        return self.atomic() if self.connection.in_atomic_block else nullcontext()
+        if not self.joins:
+            yield
+            return
+        with self.bound(), self.atomic():
+            yield
 
     # Working
 
