@@ -88,6 +88,9 @@ def locked_until_refused(vendor: Vendor, *tables: str) -> Iterator[list[BaseExce
             yield refused
         finally:
             del vendor.connection.wrap_database_errors
+            # Another connection has the usual patience.
+            if not vendor.joins:
+                vendor.connection.close()
 
 
 class _Noticing(DatabaseErrorWrapper):
