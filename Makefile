@@ -20,7 +20,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check "$(DJ
 
 # The oldest and the newest that go together, and what is between.
 PAIRS = 3.11:5.2 3.12:6.0 3.13:6.1 3.14:6.1
-PORTABLE = tests/broker tests/beat tests/test_models.py tests/test_time_zones.py \
+PORTABLE = tests/broker tests/beat tests/test_checks.py tests/test_models.py tests/test_time_zones.py \
 	tests/lifecycle/test_lost_workers.py tests/lifecycle/test_stopping.py
 
 .DELETE_ON_ERROR:

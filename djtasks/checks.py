@@ -11,7 +11,7 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks, mail
 from django.core.checks import CheckMessage, Error, Warning
-from django.db import connections, router
+from django.db import NotSupportedError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from djtasks.compat import HAS_TASKS, MISSING
@@ -19,6 +19,7 @@ from djtasks.conf import problems, settings
 from djtasks.exceptions import ImproperlyConfigured
 
 TAG = "djtasks"
+COMMITTED = "read committed"
 
 Found = list[CheckMessage]
 
@@ -66,6 +67,7 @@ def check_database(app_configs: Any = None, **kwargs: Any) -> Found:
             messages.append(_unable(connection, "SQLite before 3.35 lacks RETURNING"))
     elif type(connection.features).has_select_for_update_skip_locked is False:
         messages.append(_unable(connection, "it lacks SKIP LOCKED"))
+    messages += _isolation_faults(connection)
     if alias != "default":
         messages.append(
             Warning(
@@ -83,11 +85,20 @@ def check_server(app_configs: Any = None, databases: Collection[str] | None = No
     alias = _alias()
     if alias is None or alias not in (databases or ()) or connections[alias].vendor == "sqlite":
         return []
-    features = connections[alias].features
+    connection = connections[alias]
     # False for the whole engine is the business of check_database.
-    if type(features).has_select_for_update_skip_locked is False or features.has_select_for_update_skip_locked:
+    if type(connection.features).has_select_for_update_skip_locked is False:
         return []
-    return [_unable(connections[alias], "this version of the server lacks SKIP LOCKED")]
+    try:
+        # Django's own answer is an exception, and comes before all others.
+        connection.check_database_version_supported()
+    except NotSupportedError as error:
+        return [_unable(connection, str(error).rstrip("."))]
+    if not connection.features.has_select_for_update_skip_locked:
+        return [_unable(connection, "this version of the server lacks SKIP LOCKED")]
+    if not connection.features.supports_expression_defaults:
+        return [_unable(connection, "this version of the server lacks defaults that are expressions")]
+    return []
 
 
 def check_router(app_configs: Any = None, **kwargs: Any) -> Found:
@@ -175,9 +186,21 @@ def _alias() -> str | None:
 def _unable(connection: BaseDatabaseWrapper, reason: str) -> Error:
     return Error(
         f"The database {connection.alias!r} ({connection.display_name}) cannot hold a queue: {reason}.",
-        hint="Use PostgreSQL, MySQL 8.0.11 or MariaDB 10.6 or newer, or SQLite 3.35 or newer.",
+        hint="Use PostgreSQL, MySQL 8.0.13 or MariaDB 10.6 or newer, or SQLite 3.35 or newer.",
         id="djtasks.E004",
     )
+
+
+def _isolation_faults(connection: BaseDatabaseWrapper) -> Found:
+    level = connection.settings_dict["OPTIONS"].get("isolation_level", COMMITTED)
+    if connection.vendor != "mysql" or str(level).lower() == COMMITTED:
+        return []
+    text = (
+        f"Transactions of {connection.alias!r} are not {COMMITTED.upper()}: what is revoked or run again in them may "
+        "miss what a worker has written a moment ago, and whoever waits for both may wait for ever."
+    )
+    hint = "Remove isolation_level from its OPTIONS: Django's own is READ COMMITTED, as workers' always is."
+    return [Warning(text, hint=hint, id="djtasks.W015")]
 
 
 def _sqlite_faults(name: str, options: dict[str, Any]) -> list[str]:

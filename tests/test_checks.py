@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.core.checks import CheckMessage, Tags, registry
+from django.core.management.base import CommandError
 from django.db import models
 from django.db.utils import ConnectionHandler
 from django.test import override_settings
 
 from djtasks import checks
+from djtasks.management.starting import refuse_old
 
 GOOD = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"}
 
@@ -113,8 +115,11 @@ def test_a_database_of_its_own_is_warned_of(databases: Databases) -> None:
 class Locks:
     """The features of a server that may be too old, as Django's are for MySQL."""
 
-    def __init__(self, skip: bool) -> None:
+    minimum_database_version = None
+
+    def __init__(self, skip: bool, defaults: bool = True) -> None:
         self.skip = skip
+        self.supports_expression_defaults = defaults
 
     @property
     def has_select_for_update_skip_locked(self) -> bool:
@@ -131,11 +136,12 @@ class NoLocks:
     [
         ("mysql", Locks(True), ([], [])),
         ("mysql", Locks(False), ([], ["E004"])),
+        ("mysql", Locks(True, False), ([], ["E004"])),
         ("exotic", NoLocks(), (["E004"], [])),
         ("sqlite", NoLocks(), ([], [])),
     ],
 )
-def test_an_engine_or_server_without_skip_locked_is_an_error(
+def test_an_engine_or_server_that_lacks_something_is_an_error(
     databases: Databases, vendor: str, features: object, expected: tuple[list[str], list[str]]
 ) -> None:
     connection: Any = databases()["default"]
@@ -152,6 +158,66 @@ def test_an_sqlite_without_returning_is_an_error(
 ) -> None:
     connection: Any = databases()["default"]
     connection.get_database_version = lambda: version
+    assert ids(checks.check_database(None)) == expected
+
+
+@pytest.fixture
+def mysql(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Have the checks see a server of MySQL's kin that says it has this version; nothing is connected."""
+    pytest.importorskip("MySQLdb")
+
+    def replace(version: str = "8.4.0", **options: Any) -> None:
+        handler = ConnectionHandler({"default": {"ENGINE": "django.db.backends.mysql", "OPTIONS": options}})
+        connection: Any = handler["default"]
+        connection.mysql_server_data = {"version": version}
+        monkeypatch.setattr(checks, "connections", handler)
+
+    return replace
+
+
+@override_settings(DJTASKS={})
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("5.7.44", ["E004"]),
+        ("8.0.12", ["E004"]),
+        ("8.4.0", []),
+        ("10.4.34-MariaDB", ["E004"]),
+        ("10.5.29-MariaDB-1:10.5.29+maria~ubu2004", ["E004"]),
+        ("11.8.3-MariaDB", []),
+    ],
+)
+def test_an_old_mysql_or_mariadb_is_an_error(mysql: Callable[..., Any], version: str, expected: list[str]) -> None:
+    """C22"""
+    mysql(version)
+    assert checks.check_database(None) == []
+    assert ids(checks.check_server(None, databases=["default"])) == expected
+
+
+@override_settings(DJTASKS={})
+@pytest.mark.parametrize("old", ["8.0.12", "10.5.29-MariaDB"])
+def test_what_is_started_on_an_old_server_ends_with_a_sentence(mysql: Callable[..., Any], old: str) -> None:
+    """C22"""
+    mysql(old)
+    with pytest.raises(CommandError, match=r"cannot hold a queue: .+ Use PostgreSQL, MySQL 8\.0\.13 or MariaDB 10\.6"):
+        refuse_old("default")
+
+
+@override_settings(DJTASKS={})
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, []),
+        ({"isolation_level": "Read Committed"}, []),
+        ({"isolation_level": "repeatable read"}, ["W015"]),
+        ({"isolation_level": None}, ["W015"]),
+    ],
+)
+def test_transactions_that_do_not_see_what_is_committed_are_warned_of(
+    mysql: Callable[..., Any], options: dict[str, Any], expected: list[str]
+) -> None:
+    """B4"""
+    mysql(**options)
     assert ids(checks.check_database(None)) == expected
 
 

@@ -10,6 +10,8 @@ from django.db import DataError, Error, IntegrityError, transaction
 from django.db.models import Q
 
 from djtasks.beat.moments import for_row
+from djtasks.broker.patience import patiently
+from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
 from djtasks.domain.schedules.entries import Entry
 from djtasks.exceptions import NotDeclared
@@ -26,11 +28,12 @@ def synchronise() -> None:
     Whether a schedule is enabled is theirs to say once it is there; one that has ended begins anew with another rule.
     One that is as it was keeps its next run, so that what was missed is made up for.
     """
+    vendor = shared_vendor()
     try:
-        _synchronise()
+        patiently(vendor, _synchronise)
     except IntegrityError:
         # Another beat began at the same moment.
-        _synchronise()
+        patiently(vendor, _synchronise)
 
 
 def arguments_of(schedule: Schedule) -> tuple[Sequence[Any], Mapping[str, Any]]:

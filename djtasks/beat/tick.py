@@ -16,6 +16,7 @@ from django.db.models import F, Min, QuerySet
 from djtasks.beat.moments import from_row
 from djtasks.beat.overlap import restrain
 from djtasks.beat.turn import Turn
+from djtasks.broker.patience import patiently
 from djtasks.broker.vendors import Vendor
 from djtasks.broker.vendors.schedules import move, note_slots
 from djtasks.exceptions import AlreadyEnqueued
@@ -64,10 +65,7 @@ def _batch(vendor: Vendor, wanted: QuerySet[Schedule], make: Make = Turn.make) -
     vendor.connection.ensure_connection()
     raw = vendor.connection.connection
     try:
-        with vendor.atomic():
-            vendor.limit_idling(IDLE_SECONDS)
-            turns += _locked(vendor, wanted)
-            _take(vendor, turns, make)
+        patiently(vendor, _take_locked, vendor, wanted, make, turns)
     except (DatabaseError, AlreadyEnqueued) as error:
         # Whatever else it is, one of them is to blame: its values, or what the project does when it is sent.
         # A connection that was lost was replaced by another one.
@@ -79,6 +77,14 @@ def _batch(vendor: Vendor, wanted: QuerySet[Schedule], make: Make = Turn.make) -
     for turn in turns:
         turn.log()
     return turns
+
+
+def _take_locked(vendor: Vendor, wanted: QuerySet[Schedule], make: Make, turns: list[Turn]) -> None:
+    """Lock a batch and take it; the turns are there also where that is refused."""
+    with vendor.atomic():
+        vendor.limit_idling(IDLE_SECONDS)
+        turns[:] = _locked(vendor, wanted)
+        _take(vendor, turns, make)
 
 
 def _locked(vendor: Vendor, wanted: QuerySet[Schedule]) -> list[Turn]:

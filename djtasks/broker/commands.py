@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.vendors import Vendor
 from djtasks.broker.vendors.base import CONTROL_CHANNEL
 from djtasks.models import Command
@@ -23,7 +24,7 @@ def send(vendor: Vendor, workers: Sequence[UUID], verb: str, arguments: Any) -> 
     """Write a command to each of these workers and wake them; return the ids of the commands."""
     commands = [Command(worker=worker, verb=verb, arguments=arguments, sent_at=Now()) for worker in workers]
     with vendor.bound():
-        _commands(vendor).bulk_create(commands)
+        patiently(vendor, _commands(vendor).bulk_create, commands)
     vendor.announce(CONTROL_CHANNEL, [str(worker) for worker in workers])
     return [command.pk for command in commands]
 
@@ -39,7 +40,7 @@ def answer(vendor: Vendor, command: UUID, value: Any, failed: bool) -> None:
     """Write the answer to a command, if it is still there and has none."""
     with vendor.bound():
         waiting = _commands(vendor).filter(pk=command, answered_at=None)
-        waiting.update(answered_at=Now(), answer=value, failed=failed)
+        patiently(vendor, waiting.update, answered_at=Now(), answer=value, failed=failed)
 
 
 def answered(vendor: Vendor, commands: Collection[UUID]) -> list[Command]:
@@ -51,13 +52,14 @@ def answered(vendor: Vendor, commands: Collection[UUID]) -> list[Command]:
 def delete(vendor: Vendor, commands: Collection[UUID]) -> None:
     """Delete commands whose answers have been read."""
     with vendor.bound():
-        _commands(vendor).filter(pk__in=commands).delete()
+        patiently(vendor, _commands(vendor).filter(pk__in=commands).delete)
 
 
 def purge_commands(vendor: Vendor) -> int:
     """Delete the commands that are too old for anybody to read; return how many."""
     with vendor.bound():
-        return _commands(vendor).filter(sent_at__lt=Now() - timedelta(seconds=KEPT_SECONDS)).delete()[0]
+        old = _commands(vendor).filter(sent_at__lt=Now() - timedelta(seconds=KEPT_SECONDS))
+        return patiently(vendor, old.delete)[0]
 
 
 def _commands(vendor: Vendor) -> QuerySet[Command]:

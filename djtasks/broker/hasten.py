@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.vendors import shared_vendor
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
 from djtasks.models import Message
@@ -17,7 +18,7 @@ def hasten(message_id: UUID) -> bool:
     """
     vendor = shared_vendor()
     message = Message.objects.using(vendor.alias).filter(pk=message_id)
-    if not message.filter(due_at__gt=Now()).update(due_at=Now()):
+    if not patiently(vendor, message.filter(due_at__gt=Now()).update, due_at=Now()):
         return False
     vendor.announce(MESSAGES_CHANNEL, list(message.values_list("queue", flat=True)))
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.vendors import shared_vendor
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
 from djtasks.domain.identifiers import check_priority, check_queue_name
@@ -24,7 +25,7 @@ def move(message_id: UUID, *, queue: str | None = None, priority: int | None = N
         changes["priority"] = check_priority(priority)
     vendor = shared_vendor()
     message = Message.objects.using(vendor.alias).filter(pk=message_id)
-    if not (message.update(**changes) if changes else message.exists()):
+    if not (patiently(vendor, message.update, **changes) if changes else message.exists()):
         return False
     vendor.announce(MESSAGES_CHANNEL, list(message.values_list("queue", flat=True)))
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.vendors import Vendor
 from djtasks.domain.messages import Token
 
@@ -18,5 +19,5 @@ def note(vendor: Vendor, notes: Mapping[Token, str]) -> set[Token]:
     noted: set[Token] = set()
     wanted = sorted(notes.items())
     for start in range(0, len(wanted), BATCH):
-        noted |= vendor.note(dict(wanted[start : start + BATCH]))
+        noted |= patiently(vendor, vendor.note, dict(wanted[start : start + BATCH]))
     return noted

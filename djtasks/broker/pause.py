@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.broker.vendors.base import CONTROL_CHANNEL
 from djtasks.domain.identifiers import check_queue_name
@@ -16,12 +17,12 @@ def pause(queue: str) -> bool:
 
     What they hold already, they run. Raises ValueError for what is no name for a queue.
     """
-    return _write(check_queue_name(queue), paused=True)
+    return _write(check_queue_name(queue), is_paused=True)
 
 
 def resume(queue: str) -> bool:
     """Let workers receive from a queue again; say whether that is a change."""
-    return _write(check_queue_name(queue), paused=False)
+    return _write(check_queue_name(queue), is_paused=False)
 
 
 def paused(vendor: Vendor) -> dict[str, datetime]:
@@ -31,14 +32,18 @@ def paused(vendor: Vendor) -> dict[str, datetime]:
         return {row.name: row.paused_at for row in rows if row.paused_at}
 
 
-def _write(queue: str, paused: bool) -> bool:
+def _write(queue: str, *, is_paused: bool) -> bool:
     vendor = shared_vendor()
+    return patiently(vendor, _change, vendor, queue, is_paused)
+
+
+def _change(vendor: Vendor, queue: str, is_paused: bool) -> bool:
     rows = Queue.objects.using(vendor.alias)
     with vendor.atomic():
-        if paused:
+        if is_paused:
             rows.bulk_create([Queue(name=queue)], ignore_conflicts=True)
-        others = rows.filter(name=queue, paused_at__isnull=paused)
-        if not others.update(paused_at=Now() if paused else None):
+        others = rows.filter(name=queue, paused_at__isnull=is_paused)
+        if not others.update(paused_at=Now() if is_paused else None):
             return False
         # Every worker that hears of it looks what is paused.
         vendor.announce(CONTROL_CHANNEL, [queue])

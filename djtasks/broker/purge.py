@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.revoke import revoke
 from djtasks.broker.vendors import Vendor
 from djtasks.domain.workflows import NO_EDGES
@@ -16,8 +17,10 @@ BATCH = 1000
 def purge_results(vendor: Vendor, pause: Callable[[], bool] = lambda: True) -> int:
     """Delete expired results a batch at a time; between batches ``pause`` says whether to go on."""
     purged = 0
-    while (count := vendor.purge_results(BATCH)) and (purged := purged + count) and count == BATCH and pause():
-        pass
+    while count := patiently(vendor, vendor.purge_results, BATCH):
+        purged += count
+        if count < BATCH or not pause():
+            break
     return purged
 
 
@@ -34,7 +37,8 @@ def purge_messages(vendor: Vendor, queues: Sequence[str] | None = None) -> int:
         before = waiting.filter(enqueued_at__lte=until, **({} if queues is None else {"queue__in": queues}))
         while ids := list(before.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
             # One statement that decides for each row anew: what was received since is not deleted.
-            purged += waiting.filter(pk__in=ids, feeds=0, inputs=NO_EDGES)._raw_delete(vendor.alias)
+            alone = waiting.filter(pk__in=ids, feeds=0, inputs=NO_EDGES)
+            purged += patiently(vendor, alone._raw_delete, vendor.alias)
             rest = list(waiting.filter(pk__in=ids).values_list("pk", flat=True))
             purged += sum(revoke(pk) == "revoked" for pk in rest)
             last = ids[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.vendors import Vendor
 from djtasks.domain.messages import Token
 
@@ -15,5 +16,5 @@ def renew(vendor: Vendor, tokens: Collection[Token], lease: float) -> set[Token]
     held: set[Token] = set()
     wanted = sorted(tokens)
     for start in range(0, len(wanted), BATCH):
-        held |= vendor.renew(wanted[start : start + BATCH], lease)
+        held |= patiently(vendor, vendor.renew, wanted[start : start + BATCH], lease)
     return held

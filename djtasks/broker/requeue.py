@@ -11,7 +11,8 @@ from django.db import connections
 from django.db.models import Exists, F, OuterRef
 
 from djtasks.broker.enqueue import enqueue_workflow
-from djtasks.broker.vendors import shared_vendor
+from djtasks.broker.patience import patiently
+from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.broker.vendors.rows import as_id, as_text
 from djtasks.conf import settings
 from djtasks.domain import states
@@ -31,18 +32,9 @@ def requeue(message_id: UUID) -> Answer:
     or runs, and nothing was done. "unknown": nothing is kept of it. What has never run, since it waited for something
     that failed, is run again together with that.
     """
-    with shared_vendor().atomic():
-        # The lock, or where there is none the file's, decides between two who ask at once (B11).
-        results = _locked([message_id])
-        if _rows(Message).filter(pk=message_id).exists():
-            return "alive"
-        if not results:
-            return "unknown"
-        if results[0].inputs == NO_EDGES:
-            _rows(Result).filter(pk=message_id).delete()
-            enqueue_workflow([_message_of(results[0], _feeds([message_id]))], ())
-            _remember(results)
-            return "requeued"
+    vendor = shared_vendor()
+    if answer := patiently(vendor, _requeue_alone, vendor, message_id):
+        return answer
     return "requeued" if message_id in requeue_workflow([message_id]) else "unknown"
 
 
@@ -52,14 +44,39 @@ def requeue_workflow(ids: Collection[UUID]) -> list[UUID]:
     What has failed by itself is due now; the rest waits for it as it did before. What has succeeded stays as it is, and
     what lives is left alone. So is what waits for something of which nothing is kept.
     """
+    vendor = shared_vendor()
     while failed := _failed_together(ids):
-        with shared_vendor().atomic():
-            results = _locked(sorted(failed))
-            # Else somebody was quicker, or something else has failed meanwhile.
-            if len(results) == len(failed) and _failed_together(ids) == failed:
-                _restart(results)
-                return sorted(failed)
+        # Else somebody was quicker, or something else has failed meanwhile.
+        if patiently(vendor, _requeue_together, vendor, ids, failed):
+            return sorted(failed)
     return []
+
+
+def _requeue_alone(vendor: Vendor, message_id: UUID) -> Answer | None:
+    """Requeue what has no part in a workflow that it waited for; None is for what has."""
+    with vendor.atomic():
+        # The lock, or where there is none the file's, decides between two who ask at once (B11).
+        results = _locked([message_id])
+        if _rows(Message).filter(pk=message_id).exists():
+            return "alive"
+        if not results:
+            return "unknown"
+        if results[0].inputs != NO_EDGES:
+            return None
+        _rows(Result).filter(pk=message_id).delete()
+        enqueue_workflow([_message_of(results[0], _feeds([message_id]))], ())
+        _remember(results)
+    return "requeued"
+
+
+def _requeue_together(vendor: Vendor, ids: Collection[UUID], failed: set[UUID]) -> bool:
+    """Requeue what has failed of a workflow, if it is still that."""
+    with vendor.atomic():
+        results = _locked(sorted(failed))
+        is_still_so = len(results) == len(failed) and _failed_together(ids) == failed
+        if is_still_so:
+            _restart(results)
+    return is_still_so
 
 
 def _failed_together(ids: Collection[UUID]) -> set[UUID]:

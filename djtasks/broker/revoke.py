@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Literal
 from uuid import UUID
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.resolve import consequences_of_revocation
 from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.conf import settings
@@ -24,14 +25,20 @@ def revoke(message_id: UUID, *, terminate: str = "") -> Answer:
     error = json.dumps(
         {"kind": "revoked", "type": "djtasks.exceptions.TaskRevokedError", "message": "revoked", "reason": "revoked"}
     )
-    vendor, retention = shared_vendor(), settings.result_expires_seconds
-    with vendor.atomic():
-        answer = vendor.revoke(message_id, error, hostname="", retention=retention, terminate=terminate)
-        if answer == "revoked":
-            consequences_of_revocation(vendor, message_id, error, retention=retention)
+    vendor = shared_vendor()
+    answer = patiently(vendor, _revoke, vendor, message_id, error, terminate)
     return "too_late" if answer is None else "revoked" if answer == "revoked" else "requested"
 
 
 def revoked(vendor: Vendor, tokens: Collection[Token]) -> dict[Token, str]:
     """Say which of these messages were revoked while they are held, and the signal that is to end each, or ""."""
     return vendor.revoked(tokens) if tokens else {}
+
+
+def _revoke(vendor: Vendor, message_id: UUID, error: str, terminate: str) -> str | None:
+    retention = settings.result_expires_seconds
+    with vendor.atomic():
+        answer = vendor.revoke(message_id, error, hostname="", retention=retention, terminate=terminate)
+        if answer == "revoked":
+            consequences_of_revocation(vendor, message_id, error, retention=retention)
+    return answer

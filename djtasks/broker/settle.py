@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from django.db import DatabaseError
 
+from djtasks.broker.patience import patiently
 from djtasks.broker.replace import replace
 from djtasks.broker.resolve import consequences, has_consequences
 from djtasks.broker.vendors import Exchange, Vendor
@@ -19,7 +18,6 @@ from djtasks.domain.messages import Demand, Supply, Token
 from djtasks.domain.outcomes import Failure, Replaced, Settlement
 
 logger = logging.getLogger("djtasks.broker")
-ATTEMPTS = 5
 
 
 def settle(
@@ -36,20 +34,22 @@ def settle(
     What is no longer its holder's own is not in the answer, and nothing is written for it. Deadlocks and the like are
     tried again; an outcome that the database refuses becomes a Failure that says so. Every other error is raised.
     """
-    exchange = partial(_patiently, vendor, partial(vendor.exchange, hostname=hostname, retention=retention))
+    exchange = partial(vendor.exchange, hostname=hostname, retention=retention)
     alone: list[Settlement] = []
     together: list[Settlement] = []
     for settlement in settlements:
         (alone if has_consequences(settlement) else together).append(settlement)
     settled = _settle_alone(vendor, alone, hostname, retention) if alone else set()
     try:
-        done = exchange(together, begin, demand)
+        done = patiently(vendor, exchange, together, begin, demand)
     except DatabaseError as error:
         if not together or not vendor.is_refusal(error):
             raise
         logger.warning("settling one by one after %s", payloads.printable(str(error), 500))
         settled |= _settle_alone(vendor, together, hostname, retention)
-        done = exchange((), begin, demand) if begin or demand else Exchange(set(), set(), Supply([]))
+        done = Exchange(set(), set(), Supply([]))
+        if begin or demand:
+            done = patiently(vendor, exchange, (), begin, demand)
     return done._replace(settled=done.settled | settled) if settled else done
 
 
@@ -58,55 +58,27 @@ def _settle_alone(
 ) -> set[Token]:
     """Settle each in a transaction of its own, with all that follows from it."""
     settled: set[Token] = set()
-    write = partial(_patiently, vendor, partial(_write, vendor, hostname=hostname, retention=retention))
     for settlement in settlements:
         try:
-            settled |= write([settlement], (), None).settled
+            settled |= patiently(vendor, _write, vendor, settlement, hostname, retention)
         except DatabaseError as error:
             if not vendor.is_refusal(error):
                 raise
-            settled |= write([_refused(settlement, error)], (), None).settled
+            settled |= patiently(vendor, _write, vendor, _refused(settlement, error), hostname, retention)
     return settled
 
 
-def _write(
-    vendor: Vendor,
-    settlements: Sequence[Settlement],
-    begin: Sequence[tuple[Token, bool]],
-    demand: Demand | None,
-    *,
-    hostname: str,
-    retention: float | None,
-) -> Exchange:
-    (settlement,) = settlements
+def _write(vendor: Vendor, settlement: Settlement, hostname: str, retention: float | None) -> set[Token]:
+    exchange = partial(vendor.exchange, [settlement], (), None, hostname=hostname, retention=retention)
     if not has_consequences(settlement):
-        return vendor.exchange(settlements, begin, demand, hostname=hostname, retention=retention)
+        return exchange().settled
     with vendor.bound(), vendor.atomic():
-        done = vendor.exchange(settlements, begin, demand, hostname=hostname, retention=retention)
-        if done.settled and isinstance(settlement.outcome, Replaced):
+        settled = exchange().settled
+        if settled and isinstance(settlement.outcome, Replaced):
             replace(vendor, settlement.token, settlement.outcome)
-        elif done.settled:
+        elif settled:
             consequences(vendor, settlement, hostname=hostname, retention=retention)
-    return done
-
-
-def _patiently(
-    vendor: Vendor,
-    exchange: Callable[..., Exchange],
-    settlements: Sequence[Settlement],
-    begin: Sequence[tuple[Token, bool]],
-    demand: Demand | None,
-) -> Exchange:
-    attempts = 0
-    while True:
-        try:
-            with vendor.guarded():
-                return exchange(settlements, begin, demand)
-        except DatabaseError as error:
-            attempts += 1
-            if attempts == ATTEMPTS or not vendor.is_transient(error):
-                raise
-            time.sleep(random.uniform(0, 0.01 * 2**attempts))
+    return settled
 
 
 def _refused(settlement: Settlement, error: DatabaseError) -> Settlement:

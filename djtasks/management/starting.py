@@ -1,4 +1,4 @@
-"""What the commands that start something have in common: their log, their name, tables that fit."""
+"""What the commands that start something have in common: their log, their name, a server and tables that fit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from django.db import OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from djtasks.checks import check_server
 from djtasks.worker.logs import FORMATTERS
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -21,9 +22,11 @@ def add_logging(parser: ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=sorted(FORMATTERS), help=text)
 
 
-def refuse_unmigrated(alias: str) -> None:
-    """Raise CommandError where the tables are older than this code; a database that is not there yet is waited for."""
+def refuse_old(alias: str) -> None:
+    """Raise CommandError for a server or tables that are too old; a database that is not there yet is waited for."""
     try:
+        for fault in check_server(databases=[alias]):
+            raise CommandError(f"{fault.msg} {fault.hint}")
         executor = MigrationExecutor(connections[alias])
     except OperationalError:
         return

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from djtasks import signals
 from djtasks.broker.enqueue import enqueue, enqueue_workflow
-from djtasks.broker.vendors import shared_vendor
+from djtasks.broker.patience import patiently
+from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.batches import batches
@@ -35,9 +36,8 @@ def insert_or_find(message: NewMessage, options: Mapping[str, Any]) -> None:
 def insert(messages: Sequence[NewMessage], chosen: Sequence[str]) -> datetime | None:
     """Enqueue messages, and say when; if one whose id the caller has chosen is known already, none is enqueued."""
     if chosen:
-        with shared_vendor().atomic():
-            enqueued_at = enqueue(messages)
-            _check_that_none_has_ended(chosen)
+        vendor = shared_vendor()
+        enqueued_at = patiently(vendor, _insert_chosen, vendor, messages, chosen)
     else:
         enqueued_at = enqueue(messages)
     if signals.after_task_publish.receivers:
@@ -55,6 +55,13 @@ def insert_workflow(messages: Iterable[NewMessage], edges: Iterable[Edge], chose
         _check_that_none_has_ended(chosen)
     if told:
         _tell_once_committed(told)
+
+
+def _insert_chosen(vendor: Vendor, messages: Sequence[NewMessage], chosen: Sequence[str]) -> datetime | None:
+    with vendor.atomic():
+        enqueued_at = enqueue(messages)
+        _check_that_none_has_ended(chosen)
+    return enqueued_at
 
 
 def _noted(messages: Iterable[NewMessage], told: list[NewMessage]) -> Iterator[NewMessage]:

@@ -13,9 +13,10 @@ from djtasks import clocked, every
 from djtasks.beat.declared import synchronise
 from djtasks.beat.running import Beat
 from djtasks.beat.tick import tick
-from djtasks.broker.vendors import Vendor, private_vendor
+from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor
 from djtasks.models import Message, Schedule
 from tests.beat.sentences import HOUR, change_by_sql, close, let_come_due, made, now, row, utc
+from tests.broker.locks import locked_until_refused
 
 pytestmark = pytest.mark.usefixtures("nothing_declared")
 SUM = {"task": "tests.tasks.add", "schedule": 3600, "args": (1, 2)}
@@ -37,6 +38,13 @@ def test_declared_schedule_is_made(transactional_db: None, settings: Any) -> Non
         "1h",
         "all",
     )
+
+
+def test_declaring_that_was_undone_for_another_is_done_again(transactional_db: None, settings: Any) -> None:
+    """C22"""
+    with locked_until_refused(shared_vendor()) as refused:
+        declare(settings, sums=SUM)
+    assert refused and row("sums").source == "settings"
 
 
 def test_unchanged_one_keeps_its_next_run(transactional_db: None, settings: Any) -> None:

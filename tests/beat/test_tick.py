@@ -17,6 +17,7 @@ from djtasks.models import Message, Schedule, Slot
 from djtasks.models.clock import Now
 from tests.beat.conftest import Connect
 from tests.beat.sentences import HOUR, change_by_sql, due, let_come_due, made, planned, row, sent, slots
+from tests.broker.locks import locked_until_refused
 from tests.helpers import wait_until
 
 
@@ -43,6 +44,16 @@ def test_row_that_was_set_back_sends_nothing_twice(vendor: Vendor) -> None:
     Schedule.objects.update(next_run_at=schedule.next_run_at)
     assert tick(vendor) == 0
     assert len(slots()) == 1 and row().next_run_at > schedule.next_run_at
+
+
+def test_tick_that_was_undone_for_another_is_done_again(transactional_db: None) -> None:
+    """C22"""
+    vendor = private_vendor()
+    schedule = due(vendor)
+    with locked_until_refused(vendor) as refused:
+        assert tick(vendor) == 1
+    (slot,), (message,) = slots(), sent()
+    assert refused and slot.message == message.pk and row().next_run_at == schedule.next_run_at + HOUR
 
 
 def test_beats_at_the_same_moment_share_what_is_due(connect: Connect) -> None:

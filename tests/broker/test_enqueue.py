@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from djtasks.broker.enqueue import enqueue
 from djtasks.broker.vendors import Vendor
@@ -155,6 +157,18 @@ def test_same_id_twice_in_one_call_is_refused(vendor: Vendor) -> None:
     message = new()
     with pytest.raises(AlreadyEnqueued):
         vendor.insert([message, new(), message])
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_else_a_table_refuses_is_no_taken_id(vendor: Vendor, count: int) -> None:
+    """The database's own error says what it is."""
+    nameless: Any = None
+    messages = [new(task=nameless), *(new() for _ in range(count - 1))]
+    with pytest.raises(IntegrityError, match=r"(?i)null"):
+        vendor.insert(messages)
+    with pytest.raises(IntegrityError, match=r"(?i)null"):
+        vendor.insert_workflow(messages, ())
     assert not Message.objects.exists()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,13 +15,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
+from djtasks.broker.patience import ATTEMPTS
 from djtasks.broker.purge import purge_messages, purge_results
-from djtasks.broker.settle import ATTEMPTS, settle
+from djtasks.broker.renew import renew
+from djtasks.broker.settle import settle
 from djtasks.broker.vendors import Exchange, Vendor, private_vendor
 from djtasks.domain.messages import Token
 from djtasks.domain.outcomes import Failure, Ignored, Outcome, Released, Retry, Settlement, Success
 from djtasks.models import Message, Result
 from tests.broker.conftest import Connect
+from tests.broker.locks import meanwhile, until_someone_waits_for_a_lock, wait_shortly
 from tests.broker.sentences import (
     DONE,
     LEASE,
@@ -42,14 +44,6 @@ from tests.broker.sentences import (
     send,
     settled,
 )
-from tests.helpers import wait_until
-
-# How long one statement may wait for a lock; MySQL counts in whole seconds.
-WAIT_SHORTLY = {
-    "postgresql": "SET lock_timeout = '20ms'",
-    "sqlite": "PRAGMA busy_timeout = 20",
-    "mysql": "SET innodb_lock_wait_timeout = 1",
-}
 
 # Settling and lapsing
 
@@ -239,7 +233,7 @@ def test_every_message_ends_exactly_once_however_often_its_lease_lapses(connect:
             ended.extend(token.id for token in done.settled & ends)
             mine = mine[split:] + [message.token for message in done.supply.reservations]
             if chance.random() < 0.3:
-                vendor.renew(mine, 0.0)
+                renew(vendor, mine, 0.0)
 
     in_threads([lambda vendor, seed=seed: work(vendor, seed) for seed in range(4)], connect)
     assert Counter(ended) == Counter(sent)
@@ -262,9 +256,8 @@ def test_transient_error_is_tried_again(private: Vendor) -> None:
     other = private_vendor()
     impatient = Impatient(other.connection, private=True)
     exchange(impatient)
-    with other.connection.cursor() as cursor:
-        # Four times these fit into the time that is waited in all.
-        cursor.execute(WAIT_SHORTLY[private.connection.vendor])
+    # Four times these fit into the time that is waited in all.
+    wait_shortly(other)
     with meanwhile(lambda: settle(impatient, [Settlement(message.token, DONE)]).settled) as late:
         with open_transaction(private):
             private.renew([message.token], LEASE)
@@ -287,12 +280,11 @@ def test_error_that_does_not_pass_is_raised(private: Vendor) -> None:
     impatient = Counting(other.connection, private=True)
     exchange(impatient)
     attempts.clear()
-    with other.connection.cursor() as cursor:
-        cursor.execute(WAIT_SHORTLY[private.connection.vendor])
-        with open_transaction(private):
-            private.renew([message.token], LEASE)
-            with pytest.raises(DatabaseError):
-                settle(impatient, [Settlement(message.token, DONE)])
+    wait_shortly(other)
+    with open_transaction(private):
+        private.renew([message.token], LEASE)
+        with pytest.raises(DatabaseError):
+            settle(impatient, [Settlement(message.token, DONE)])
     # Nothing was wrong with the outcome: it is neither refused nor changed.
     assert len(attempts) == ATTEMPTS
     assert settle(impatient, [Settlement(message.token, DONE)]).settled == {message.token}
@@ -365,45 +357,6 @@ def test_what_is_written_is_keyed_by_message_and_delivery(vendor: Vendor, steps:
 
 
 # What these tests are made of
-
-
-class Late:
-    """Something that another thread does once it is started."""
-
-    def __init__(self, threads: ThreadPoolExecutor, act: Callable[[], object]) -> None:
-        self.threads = threads
-        self.act = act
-        self.future: Future[object] | None = None
-
-    def start(self) -> None:
-        self.future = self.threads.submit(self.act)
-
-    def result(self) -> object:
-        assert self.future is not None
-        return self.future.result(timeout=20)
-
-
-@contextmanager
-def meanwhile(act: Callable[[], object]) -> Iterator[Late]:
-    with ThreadPoolExecutor(1) as threads:
-        yield Late(threads, act)
-
-
-def until_someone_waits_for_a_lock() -> None:
-    """Wait until a session waits; SQLite does not tell, but then the order makes no difference either."""
-    waiting = {
-        "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
-        "mysql": "SHOW GLOBAL STATUS LIKE 'innodb_row_lock_current_waits'",
-    }.get(connection.vendor)
-    if not waiting:
-        return
-
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(waiting)
-            return bool(int(cursor.fetchone()[-1]))
-
-    wait_until(waits)
 
 
 def in_threads(acts: list[Callable[[Vendor], None]], connect: Connect) -> None:

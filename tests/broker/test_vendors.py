@@ -98,8 +98,21 @@ def test_isolation_of_the_application_is_not_the_queues(using: dict) -> None:
         pytest.skip("said of PostgreSQL elsewhere; SQLite has one kind")
     using["OPTIONS"]["isolation_level"] = "repeatable read"
     vendor = private_vendor()
-    assert vendor.now() and vendor.connection.isolation_level == "read committed"
+    assert isolation_of(vendor) == "READ-COMMITTED"
     vendor.connection.close()
+
+
+def test_isolation_of_calls_is_djangos_own(vendor: Vendor) -> None:
+    """B4, C22: READ COMMITTED is in force where messages are sent, too, although the server would have another."""
+    if USUAL != "mysql":
+        pytest.skip("said of PostgreSQL elsewhere; SQLite has one kind")
+    assert isolation_of(shared_vendor()) == isolation_of(vendor) == "READ-COMMITTED"
+
+
+def isolation_of(vendor: Vendor) -> str:
+    with vendor.connection.cursor() as cursor:
+        cursor.execute("SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')")
+        return str(cursor.fetchone()[1])
 
 
 def test_connection_comes_back_after_it_was_closed(vendor: Vendor) -> None:

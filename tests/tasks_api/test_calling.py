@@ -16,8 +16,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from djtasks import AsyncResult, EagerResult, Task, enqueue_many, send_task, shared_task
+from djtasks.broker.vendors import shared_vendor
 from djtasks.exceptions import AlreadyEnqueued, EncodeError
-from djtasks.models import Message
+from djtasks.models import Message, Result
+from tests.broker.locks import locked_until_refused
 from tests.helpers_inprocess import run_until_empty
 from tests.tasks_api.samples import add, echo, note
 
@@ -385,6 +387,18 @@ def test_handle_of_the_known_message_is_returned_where_that_is_expected(send: Ca
     """CALL-9."""
     first, second = send((1, 2), task_id=ID), send((3, 4), task_id=ID, exist_ok=True)
     assert first == second and sent(second).args == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_call_and_forgetting_that_were_undone_for_others_are_done_again() -> None:
+    """C22"""
+    with locked_until_refused(shared_vendor()) as refused:
+        called = add.apply_async((1, 2), task_id=ID)
+    assert refused and sent(called).args == [1, 2]
+    run_until_empty()
+    with locked_until_refused(shared_vendor()) as refused:
+        called.forget()
+    assert refused and not Result.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
 from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
+from djtasks.broker.vendors.errors import Errors
 from djtasks.domain.ends import End
 from djtasks.domain.messages import Demand, NewMessage, Token
 from djtasks.domain.outcomes import Settlement
 from djtasks.domain.workflows import Edge
-from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Worker
 from djtasks.models.clock import Now
 
@@ -30,7 +30,7 @@ SCHEDULES_CHANNEL = "djtasks_schedules"
 VANISHED_SECONDS = 90
 
 
-class Vendor(ABC):
+class Vendor(Errors, ABC):
     """The queue in one database's own way.
 
     Everything runs on the connection it is given, so that an insert joins its caller's transaction. A ``private``
@@ -38,7 +38,6 @@ class Vendor(ABC):
     """
 
     one_writer: ClassVar[bool] = False
-    transient_codes: ClassVar[frozenset[str | int]] = frozenset()
     # The clock that all moments of the queue are compared with, as an expression: the database's.
     clock: Any = Now()
 
@@ -61,9 +60,19 @@ class Vendor(ABC):
         """Open a transaction, or a part of the one that is open."""
         return transaction.atomic(using=self.alias)
 
-    def guarded(self) -> AbstractContextManager[None]:
+    @property
+    def joins(self) -> bool:
+        """Whether a transaction is open, of which all becomes a part that is done here."""
+        return self.connection.in_atomic_block or not self.connection.get_autocommit()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
         """Keep an error away from the transaction that is open, if one is."""
-        return self.atomic() if self.connection.in_atomic_block else nullcontext()
+        if not self.joins:
+            yield
+            return
+        with self.bound(), self.atomic():
+            yield
 
     # Working
 
@@ -147,7 +156,7 @@ class Vendor(ABC):
         """Whether those who listen are woken; elsewhere they look by themselves."""
         return False
 
-    def announce(self, channel: str, payloads: Sequence[str]) -> None:  # noqa: B027
+    def announce(self, channel: str, payloads: Sequence[str]) -> None:
         """Wake those who listen on this channel."""
 
     @contextmanager
@@ -160,25 +169,17 @@ class Vendor(ABC):
         finally:
             connections[self.alias] = usual
 
-    def cut(self) -> None:  # noqa: B027, only a server can do so
+    def cut(self) -> None:
         """Break the connection off, from another thread, where a server may leave its client without an answer."""
 
-    def limit_idling(self, seconds: float) -> None:  # noqa: B027, only a server can do so
+    def limit_idling(self, seconds: float) -> None:
         """Have the server end the transaction that is open if nothing comes from this client for so long."""
 
-    # Time and errors
+    # Time
 
     def now(self) -> datetime:
         """Read the clock that all moments of the queue are compared with: the database's."""
         return _clock_of(self.connection)
-
-    def is_transient(self, error: DatabaseError) -> bool:
-        """Say whether the same transaction may succeed if it is simply run again."""
-        return code_of(error) in self.transient_codes
-
-    def is_refusal(self, error: DatabaseError) -> bool:
-        """Say whether the error speaks of the values sent; for every other no outcome is to blame."""
-        return isinstance(error, (DataError, IntegrityError))
 
 
 def _clock_of(connection: BaseDatabaseWrapper) -> datetime:
@@ -215,25 +216,3 @@ class Listener:
 
     def close(self) -> None:
         """Give back what listening held."""
-
-
-@contextmanager
-def unencodable_refused() -> Iterator[None]:
-    """Turn the only refusal that drivers do not raise as an error of the database into one."""
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        raise DataError(f"a text cannot be encoded: {error}") from error
-
-
-def code_of(error: DatabaseError) -> str | int | None:
-    """Return the driver's code of an error: a SQLSTATE, or a number."""
-    cause = error.__cause__
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorcode", None)
-    return code or (cause.args[0] if cause is not None and cause.args else None)
-
-
-def already_enqueued(messages: Sequence[NewMessage]) -> AlreadyEnqueued:
-    """Make the error for ids of which at least one is taken."""
-    ids = ", ".join(message.id for message in messages[:3])
-    return AlreadyEnqueued(f"a message with this task_id waits or runs already: {ids}; see exist_ok=True")

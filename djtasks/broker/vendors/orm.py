@@ -10,7 +10,8 @@ from typing import Any
 from django.db.models import QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
-from djtasks.broker.vendors.base import Vendor, unencodable_refused
+from djtasks.broker.vendors.base import Vendor
+from djtasks.broker.vendors.errors import unencodable_refused
 from djtasks.broker.vendors.rows import as_text, result_of, unblocked
 from djtasks.domain import workflows
 from djtasks.domain.ends import End

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
+from sqlite3 import SQLITE_CONSTRAINT_PRIMARYKEY
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError
 from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Coalesce
 
 from djtasks.broker.vendors.answers import Exchange, Recovered
-from djtasks.broker.vendors.base import already_enqueued
 from djtasks.broker.vendors.orm import OrmVendor
 from djtasks.broker.vendors.rows import (
     adopted,
@@ -36,14 +35,13 @@ from djtasks.models import Dependency
 class PortableVendor(OrmVendor):
     """Any database that Django supports."""
 
+    # MySQL's deadlocks, and waits that were too long; and what it says of a key that is there, as do those after it.
     transient_codes = frozenset({1213, 1205})
+    taken_codes = frozenset({1062, "23505", SQLITE_CONSTRAINT_PRIMARYKEY})
 
     def insert(self, messages: Sequence[NewMessage]) -> datetime:
-        try:
-            with self._transaction() as now:
-                self._messages.bulk_create([message_of(new, now) for new in messages])
-        except IntegrityError as error:
-            raise already_enqueued(messages) from error
+        with self.taken_refused(messages), self._transaction() as now:
+            self._messages.bulk_create([message_of(new, now) for new in messages])
         return now
 
     def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:

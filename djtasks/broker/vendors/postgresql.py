@@ -14,7 +14,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import psycopg
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from djtasks.broker.vendors import postgresql_inserting as inserting
@@ -23,7 +23,8 @@ from djtasks.broker.vendors import postgresql_reserving as reserving
 from djtasks.broker.vendors import postgresql_statements as sql
 from djtasks.broker.vendors import postgresql_workflows as workflows
 from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
-from djtasks.broker.vendors.base import Listener, Vendor, already_enqueued, code_of
+from djtasks.broker.vendors.base import Listener, Vendor
+from djtasks.broker.vendors.errors import already_enqueued, code_of
 from djtasks.broker.vendors.postgresql_session import Rows, Session, Statement
 from djtasks.broker.vendors.rows import adopted
 from djtasks.conf import settings
@@ -44,6 +45,7 @@ class PostgresqlVendor(Vendor):
     """PostgreSQL 14 and newer through psycopg 3."""
 
     transient_codes = frozenset({"40001", "40P01", "55P03", "57014"})
+    taken_codes = frozenset({"23505"})
 
     def __init__(self, connection: BaseDatabaseWrapper, *, private: bool = False) -> None:
         super().__init__(connection, private=private)
@@ -55,7 +57,8 @@ class PostgresqlVendor(Vendor):
     def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:
         if messages:
             values = {**parameters.of_messages(messages), "announce": settings.NOTIFY is not False}
-            row = self._run_visibly(inserting.INSERT_WORKFLOW, values)
+            with self.taken_refused(messages):
+                row = self._run_visibly(inserting.INSERT_WORKFLOW, values)
             if row is None or row[0] != len(messages):
                 raise already_enqueued(messages)
         if edges:
@@ -67,10 +70,8 @@ class PostgresqlVendor(Vendor):
             values = messages[0]._asdict()
         else:
             statement, values = inserting.INSERT_MANY, parameters.of_messages(messages)
-        try:
+        with self.taken_refused(messages):
             row = self._run_visibly(statement, {**values, "announce": settings.NOTIFY is not False})
-        except IntegrityError as error:
-            raise already_enqueued(messages) from error
         if row is None or row[0] != len(messages):
             raise already_enqueued(messages)
         if statement is not inserting.INSERT_MANY:

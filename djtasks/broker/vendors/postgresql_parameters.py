@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import DataError
 
-from djtasks.broker.vendors.base import unencodable_refused
+from djtasks.broker.vendors.errors import unencodable_refused
 from djtasks.domain.messages import Demand, Mark, NewMessage, Token
 from djtasks.domain.outcomes import Ending, Released, Retry, Settlement
 from djtasks.domain.workflows import Edge

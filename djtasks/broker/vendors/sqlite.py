@@ -11,12 +11,12 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError
 from django.utils import timezone
 
 from djtasks.broker.vendors import sqlite_statements as sql
 from djtasks.broker.vendors.answers import Announcement, Exchange
-from djtasks.broker.vendors.base import Listener, already_enqueued, unencodable_refused
+from djtasks.broker.vendors.base import Listener
+from djtasks.broker.vendors.errors import unencodable_refused
 from djtasks.broker.vendors.portable import PortableVendor
 from djtasks.broker.vendors.sqlite_rows import (
     Clock,
@@ -46,11 +46,8 @@ class SqliteVendor(PortableVendor):
     def insert(self, messages: Sequence[NewMessage]) -> datetime:
         clock = Clock(self.connection)
         rows = [new_row(new, clock) for new in messages]
-        try:
-            with self._bound(), self.atomic(), self.connection.cursor() as cursor:
-                cursor.execute(sql.INSERT, rows[0]) if len(rows) == 1 else cursor.executemany(sql.INSERT, rows)
-        except IntegrityError as error:
-            raise already_enqueued(messages) from error
+        with self.taken_refused(messages), self._bound(), self.atomic(), self.connection.cursor() as cursor:
+            cursor.execute(sql.INSERT, rows[0]) if len(rows) == 1 else cursor.executemany(sql.INSERT, rows)
         return clock.moment
 
     def exchange(

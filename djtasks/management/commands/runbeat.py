@@ -14,7 +14,7 @@ from djtasks.beat.running import Beat
 from djtasks.conf import settings
 from djtasks.exceptions import ImproperlyConfigured
 from djtasks.management.reading import limit
-from djtasks.management.starting import add_logging, full_name, refuse_unmigrated
+from djtasks.management.starting import add_logging, full_name, refuse_old
 from djtasks.worker.logs import set_up_logging
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         set_up_logging(options["loglevel"], options["log_format"])
         try:
-            refuse_unmigrated(settings.DATABASE)
+            refuse_old(settings.DATABASE)
             beat = Beat(full_name(options["hostname"]), max_interval=options["max_interval"])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error

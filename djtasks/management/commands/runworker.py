@@ -18,7 +18,7 @@ from djtasks.domain.options import check_limits
 from djtasks.domain.pools import pool_and_slots, pool_named
 from djtasks.exceptions import ImproperlyConfigured, QueueNotFound
 from djtasks.management.reading import bounds, lane, limit, pool_name, positive, queue_names, seconds
-from djtasks.management.starting import add_logging, full_name, refuse_unmigrated
+from djtasks.management.starting import add_logging, full_name, refuse_old
 from djtasks.tasks import registry
 from djtasks.tasks.routing import check_known
 from djtasks.worker.logs import set_up_logging
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         set_up_logging(options["loglevel"], options["log_format"])
         try:
             plan = plan_of(options)
-            refuse_unmigrated(settings.DATABASE)
+            refuse_old(settings.DATABASE)
             self.stdout.write(banner(plan))
             supervisor = Supervisor(plan)
         except ImproperlyConfigured as error:

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
-
+from djtasks.broker.patience import patiently
 from djtasks.broker.requeue import requeue_workflow
-from djtasks.conf import settings
+from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.domain.batches import batches
 from djtasks.domain.identifiers import as_uuid
 from djtasks.models import Dependency, Result
@@ -91,14 +90,18 @@ class Node(ABC):
 
 def forget(nodes: Iterable[Node]) -> None:
     """Delete the results of all of these, and those of their given parents."""
-    leaves = _with_parents(nodes)
+    vendor, leaves = shared_vendor(), _with_parents(nodes)
     for some in batches(leaves, BATCH):
-        results = rows_of(Result).filter(pk__in=[leaf.id for leaf in some])
-        with transaction.atomic(using=settings.DATABASE):
-            # What never ran has kept its edges, so that it could be run again.
-            rows_of(Dependency).filter(message__in=results.values("pk")).delete()
-            results.delete()
+        patiently(vendor, _forget, vendor, [leaf.id for leaf in some])
     unload(leaves)
+
+
+def _forget(vendor: Vendor, ids: Sequence[str]) -> None:
+    results = rows_of(Result).filter(pk__in=ids)
+    with vendor.atomic():
+        # What never ran has kept its edges, so that it could be run again.
+        rows_of(Dependency).filter(message__in=results.values("pk")).delete()
+        results.delete()
 
 
 def _with_parents(nodes: Iterable[Node]) -> list[Awaited]:
