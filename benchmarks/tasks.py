@@ -1,25 +1,16 @@
-"""The tasks of djtasks' side; ``celery_app`` has the same."""
+"""The tasks of djtasks' side: each body in each mode, and those of workflows."""
 
 from __future__ import annotations
 
-import time
-
+from benchmarks.bodies import BODIES
 from djtasks import shared_task
 
-
-@shared_task
-def add(x: int, y: int) -> int:
-    return x + y
-
-
-@shared_task(acks_late=True)
-def add_late(x: int, y: int) -> int:
-    return x + y
-
-
-@shared_task
-def begin() -> float:
-    return time.monotonic()
+MODES = {"": {}, "_late": {"acks_late": True}, "_unkept": {"acks_late": True, "ignore_result": True}}
+TASKS = {
+    name + mode: shared_task(name=f"benchmarks.tasks.{name}{mode}", **options)(body)
+    for name, body in BODIES.items()
+    for mode, options in MODES.items()
+}
 
 
 @shared_task
