@@ -60,6 +60,6 @@ class OutsideCaller(Caller):
 
 
 def caller_of(side: str) -> Caller:
-    """Import the caller of this side."""
+    """Make the caller of this side."""
     module = import_module(f"benchmarks.apps.{side.replace('-', '_')}")
-    return cast("Caller", module.CALLER)
+    return cast("type[Caller]", module.Calling)()

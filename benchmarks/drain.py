@@ -43,7 +43,7 @@ class Measuring:
         self.record = record
         self.options = options
         self.calls = 50 if options.quick else 200
-        self.draining = Draining(*((0.5, 1.0) if options.quick else (1.0, 3.0)))
+        self.draining = Draining(0.3, 0.5, shorter=10) if options.quick else Draining(1.0, 3.0)
 
     def run(self) -> None:
         """Measure all rounds, showing each figure as it comes."""

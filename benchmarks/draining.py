@@ -27,16 +27,17 @@ class TooShort(Exception):
 class Draining:
     """Drains as long as it takes to have a window of so many seconds, and remembers how many messages that needs."""
 
-    def __init__(self, warm_up: float, window: float) -> None:
+    def __init__(self, warm_up: float, window: float, shorter: int = 1) -> None:
         self.warm_up = warm_up
         self.window = window
+        self.shorter = shorter
         self._enough: dict[tuple[str, ...], int] = {}
 
     def rate(self, side: Side, workers: str, mode: str, kind: str) -> float:
         """Return how many tasks a second these workers run."""
         case = side.name, workers, mode, kind
         while True:
-            count = self._enough.setdefault(case, KINDS[kind].at_first)
+            count = self._enough.setdefault(case, KINDS[kind].at_first // self.shorter)
             try:
                 return self.drain(side, workers, mode, kind, count)
             except TooShort as error:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 RESULTS = Path(__file__).parent / "results"
 US = "djtasks"
+EVERYTHING = "everything"
 
 
 @dataclass
@@ -152,7 +153,8 @@ class Record:
     def lacking(self, what: str) -> list[Absence]:
         """Return who has no figure for this."""
         measured = {each.side for each in self.series if each.what == what}
-        return [each for each in self.absences if what.startswith(each.what) and each.side not in measured]
+        fitting = (each for each in self.absences if each.what == EVERYTHING or f"{what},".startswith(f"{each.what},"))
+        return [each for each in fitting if each.side not in measured]
 
     def comparisons(self) -> Iterator[Comparison]:
         """Compare our best with that of each peer at each thing that was measured, drains also with one slot."""

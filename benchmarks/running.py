@@ -13,7 +13,7 @@ from typing import Protocol
 
 from benchmarks.bodies import KINDS
 from benchmarks.programs import MissingProgram
-from benchmarks.report import Record
+from benchmarks.report import EVERYTHING, Record
 from benchmarks.sides import SIDES, Servers, Side
 from tests.servers import ServerError
 
@@ -69,7 +69,7 @@ def started(names: Sequence[str], servers: Servers, record: Record) -> list[Side
     sides = []
     for name in names:
         if reason := SIDES[name].missing():
-            record.lack("everything", name, reason)
+            record.lack(EVERYTHING, name, reason)
             print(f"!!!!! {name} is not measured: {reason}", file=sys.stderr)
         else:
             sides.append(SIDES[name].start(servers))

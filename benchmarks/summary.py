@@ -19,8 +19,8 @@ djtasks beside its peers, in one run on one machine. `make bench` makes the envi
 of its own, measures everything, and writes this page; the figures of each round lie as JSON in `benchmarks/results/`.
 
 - All sides are measured in turns, round by round, so that all have the same weather. Each figure is the **median** of
-  the rounds, beside the lowest and the highest. The ratio is the median of the rounds' ratios, and above 1 where djtasks
-  is better.
+  the rounds, beside the lowest and the highest. The ratio is the median of the rounds' ratios, above 1 where djtasks is
+  better.
 - Each side is shown with the setting that was its best here; `benchmarks/sides/` has all that were tried, and
   `benchmarks/apps/` the code of each side. Where a side has nothing of the kind, it has the reason instead of a figure.
 - **Late** means that a message goes when its task has ended, so that what a dead worker held is run again; **early**

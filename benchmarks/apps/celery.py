@@ -53,7 +53,7 @@ def increase(number: int) -> int:
     return number + 1
 
 
-class CeleryCaller(OutsideCaller):
+class Calling(OutsideCaller):
     """Calls as a project would."""
 
     def send(self, task: str, *args: Any) -> Any:
@@ -101,6 +101,3 @@ class InMemory(Scheduler):  # type: ignore[misc]
             facts = {"task": TASKS["add"].name, "args": (1, 2), "last_run_at": long_ago}
             plan = crontab(number % 60, number // 60 % 24, "*", 1, 1, app=app)
             self.add(name=f"schedule {number}", schedule=plan, **facts)
-
-
-CALLER = CeleryCaller()

@@ -13,7 +13,7 @@ from django_ox.bulk import enqueue_many  # noqa: E402
 from benchmarks.apps.django_tasks import TASKS, TasksCaller  # noqa: E402
 
 
-class OxCaller(TasksCaller):
+class Calling(TasksCaller):
     """Calls as Django tells, and has a call for many."""
 
     @property
@@ -22,6 +22,3 @@ class OxCaller(TasksCaller):
 
     def _enqueue_many(self, task: str, count: int) -> None:
         enqueue_many(TASKS[task], [((number, number), {}) for number in range(count)])
-
-
-CALLER = OxCaller()

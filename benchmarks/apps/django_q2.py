@@ -15,7 +15,7 @@ from django_q.tasks import async_task, result  # noqa: E402
 UNKEPT = "_unkept"
 
 
-class Q2Caller(Caller):
+class Calling(Caller):
     """Calls as a project would; tasks are functions, and options go with the call."""
 
     interval = 0.2
@@ -26,6 +26,3 @@ class Q2Caller(Caller):
 
     def fetch(self, handle: Any) -> Any:
         return result(handle, wait=1000 * PATIENCE)
-
-
-CALLER = Q2Caller()

@@ -1,4 +1,4 @@
-"""How django-tasks-db is called."""
+"""How django-tasks-db is called: as Django tells, and in no way of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import django
 
 django.setup()
 
-from benchmarks.apps.django_tasks import TasksCaller  # noqa: E402
+from benchmarks.apps.django_tasks import TasksCaller as Calling  # noqa: E402
 
-CALLER = TasksCaller()
+__all__ = ["Calling"]

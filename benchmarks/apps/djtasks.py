@@ -20,12 +20,12 @@ from djtasks.beat.tick import tick  # noqa: E402
 from djtasks.broker.vendors import private_vendor  # noqa: E402
 from djtasks.models import Schedule  # noqa: E402
 
-__all__ = ["CALLER", "count", "increase", "nothing"]
+__all__ = ["Calling", "count", "increase", "nothing"]
 
 BULK = 10_000
 
 
-class DjtasksCaller(Caller):
+class Calling(Caller):
     """Calls as a project would."""
 
     def send(self, task: str, *args: Any) -> Any:
@@ -64,6 +64,3 @@ def schedules(count: int) -> list[Schedule]:
     for row in rows:
         row.planned = row.plan
     return rows
-
-
-CALLER = DjtasksCaller()

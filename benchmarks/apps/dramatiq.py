@@ -27,7 +27,7 @@ TASKS = {
 }
 
 
-class DramatiqCaller(OutsideCaller):
+class Calling(OutsideCaller):
     """Calls as a project would."""
 
     def send(self, task: str, *args: Any) -> Any:
@@ -42,6 +42,3 @@ class DramatiqCaller(OutsideCaller):
 
     def fetch(self, handle: Any) -> Any:
         return handle.get_result(block=True, timeout=1000 * PATIENCE)
-
-
-CALLER = DramatiqCaller()

@@ -30,7 +30,7 @@ TASKS = {name: huey.task(name=name)(body) for name, body in BODIES.items()}
 TASKS |= {f"{name}_unkept": huey.task(name=f"{name}_unkept")(unkept(body)) for name, body in BODIES.items()}
 
 
-class HueyCaller(OutsideCaller):
+class Calling(OutsideCaller):
     """Calls as a project would."""
 
     def send(self, task: str, *args: Any) -> Any:
@@ -45,6 +45,3 @@ class HueyCaller(OutsideCaller):
 
     def fetch(self, handle: Any) -> Any:
         return handle.get(blocking=True, timeout=PATIENCE)
-
-
-CALLER = HueyCaller()

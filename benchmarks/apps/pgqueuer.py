@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
@@ -69,8 +69,12 @@ async def manager() -> AsyncIterator[PgQueuer]:
         await connection.close()
 
 
-class PgqueuerCaller(OutsideCaller):
+class Calling(OutsideCaller):
     """Calls from an event loop as a project on asyncio would, and from a request of Django's by psycopg."""
+
+    def __init__(self) -> None:
+        self._run = asyncio.Runner(loop_factory=uvloop.new_event_loop).run
+        self._queries = Queries(AsyncpgDriver(self._run(asyncpg.connect(URL))))
 
     def send(self, task: str, *args: Any) -> None:
         self._run(self._queries.enqueue(task, packed(*args)))
@@ -97,16 +101,5 @@ class PgqueuerCaller(OutsideCaller):
         transaction.on_commit(lambda: self._sync_queries.enqueue(task, packed(*args)))
 
     @cached_property
-    def _run(self) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run
-
-    @cached_property
-    def _queries(self) -> Queries:
-        return Queries(AsyncpgDriver(self._run(asyncpg.connect(URL))))
-
-    @cached_property
     def _sync_queries(self) -> SyncQueries:
         return SyncQueries(SyncPsycopgDriver(psycopg.connect(URL, autocommit=True)))
-
-
-CALLER = PgqueuerCaller()

@@ -15,7 +15,7 @@ from benchmarks.apps.procrastinate_tasks import TASKS  # noqa: E402
 BULK = 1_000
 
 
-class ProcrastinateCaller(Caller):
+class Calling(Caller):
     """Calls as a project would; all arguments have names."""
 
     def send(self, task: str, *args: Any) -> Any:
@@ -33,6 +33,3 @@ class ProcrastinateCaller(Caller):
 def named(args: tuple[Any, ...]) -> dict[str, Any]:
     """Give arguments the names that they have in the bodies."""
     return {"address": args[0]} if len(args) == 1 else dict(zip("xy", args, strict=True))
-
-
-CALLER = ProcrastinateCaller()

@@ -27,6 +27,6 @@ class DjangoTasksDb(OnPostgres):
     workers: ClassVar = {"2 processes": (WORKER, WORKER), "1 process": (WORKER,)}
     one_slot = frozenset({"1 process"})
     of_latency = of_computing = of_waiting = "2 processes"
-    tables = ("django_tasks_db_dbtaskresult",)
-    done = "SELECT count(*) FROM django_tasks_db_dbtaskresult WHERE status IN ('SUCCESSFUL', 'FAILED')"
-    waiting = "SELECT count(*) FROM django_tasks_db_dbtaskresult WHERE status IN ('READY', 'RUNNING')"
+    tables = ("django_tasks_database_dbtaskresult",)
+    done = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('SUCCESSFUL', 'FAILED')"
+    waiting = "SELECT count(*) FROM django_tasks_database_dbtaskresult WHERE status IN ('READY', 'RUNNING')"

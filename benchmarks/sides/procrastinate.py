@@ -9,7 +9,7 @@ from benchmarks.sides.stores import OnPostgres
 
 
 def _worker(tasks: int) -> Arguments:
-    return ("django", "procrastinate", "worker", "--concurrency", str(tasks), "--verbosity", "0")
+    return ("django", "procrastinate", "worker", "--concurrency", str(tasks))
 
 
 class Procrastinate(OnPostgres):
