@@ -7,12 +7,11 @@ from typing import ClassVar
 from benchmarks.sides.base import Arguments
 from benchmarks.sides.stores import OnPostgres, WithoutDjango
 
-QUIET = ("--log-level", "WARNING")
+UNLIMITED = 0
 
 
-def _run(batch: int, most: int) -> Arguments:
-    sizes = ("--batch-size", str(batch), "--max-concurrent-tasks", str(most))
-    return ("pgqueuer", "run", "benchmarks.apps.pgqueuer:manager", *sizes, *QUIET)
+def _worker(batch: int, most: int = UNLIMITED) -> Arguments:
+    return ("benchmarks.apps.pgqueuer_worker", str(batch), str(most))
 
 
 class Pgqueuer(WithoutDjango, OnPostgres):
@@ -28,14 +27,13 @@ class Pgqueuer(WithoutDjango, OnPostgres):
         "call to result": "keeps no results",
     }
     workers: ClassVar = {
-        "2 processes, batch 100": (_run(100, 200), _run(100, 200)),
-        "2 processes, batch 10": (_run(10, 20), _run(10, 20)),
-        "1 process, batch 100": (_run(100, 200),),
-        "1 process, 16 at a time": (_run(8, 16),),
-        # The fewest that it allows.
-        "1 process, 2 at a time": (_run(1, 2),),
+        "2 processes, batch 100": (_worker(100), _worker(100)),
+        "2 processes, batch 500": (_worker(500), _worker(500)),
+        "2 processes, batch 10": (_worker(10), _worker(10)),
+        "1 process, batch 100": (_worker(100),),
+        "1 process, 16 at a time": (_worker(8, 16),),
     }
-    one_slot = frozenset({"1 process, 2 at a time"})
+    one_slot = frozenset({"1 process, batch 100"})
     of_latency = of_computing = "2 processes, batch 10"
     of_waiting = "1 process, 16 at a time"
     bulk = 40_000
