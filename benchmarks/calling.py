@@ -43,9 +43,9 @@ class Caller(ABC):
         """Wait for the result of a call."""
         raise NotImplementedError
 
-    def send_with_request(self, task: str, *args: Any) -> object:
+    def send_with_request(self, task: str, *args: Any) -> None:
         """Call a task in a request of Django's, so that it is sent if the transaction is committed."""
-        return self.send(task, *args)
+        self.send(task, *args)
 
     def beat(self, count: int) -> float:
         """Let so many schedules come due at the same moment; return the seconds until one beat has sent them all."""
@@ -55,8 +55,8 @@ class Caller(ABC):
 class OutsideCaller(Caller):
     """A caller whose messages do not lie in the database of the request, and must wait for its end."""
 
-    def send_with_request(self, task: str, *args: Any) -> object:
-        return transaction.on_commit(lambda: self.send(task, *args))
+    def send_with_request(self, task: str, *args: Any) -> None:
+        transaction.on_commit(lambda: self.send(task, *args))
 
 
 def caller_of(side: str) -> Caller:

@@ -45,7 +45,8 @@ def chart(record: Record, things: Sequence[str]) -> str:
     """Draw the best of each side at each of these: a dot for the median, a line from the lowest to the highest."""
     panels = [(thing, best) for thing in things if (best := _in_order(record.best(thing)))]
     height = sum(HEAD + ROW * len(best) for _, best in panels) + 10
-    top, drawn = 0, []
+    top = 0
+    drawn: list[str] = []
     for thing, best in panels:
         drawn += _panel(thing, best, top)
         top += HEAD + ROW * len(best)

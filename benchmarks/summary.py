@@ -31,7 +31,7 @@ of its own, measures everything, and writes this page; the figures of each round
 """
 
 NOTHING_YET = """
-Nothing has been measured yet in this tree.
+Nothing has been measured here yet.
 """
 
 LIMITS = """
@@ -51,7 +51,7 @@ LIMITS = """
 - **Faults.** What happens to messages when workers, servers or machines die is not measured here, but tested in
   `tests/lifecycle/`.
 - Large arguments and results, many callers at once, several machines, long backlogs of other queues, MySQL, SQLite.
-- Workflows and beats stand beside Celery's alone: the others have none in the same words.
+- Workflows and beats stand beside Celery's alone: no other side has them in the same words.
 """
 
 CHARTED = {
@@ -102,10 +102,9 @@ def page(records: Sequence[Record]) -> str:
 
 
 def _sections(record: Record) -> Iterator[str]:
-    load = f"load when the rounds began {', '.join(map(str, record.load))}" if record.load else ""
     machine = f"{record.cores} cores, {record.system}, Python {record.python}"
-    yield f"\n## {record.name.capitalize()}\n\n"
-    yield f"{record.started_at[:10]}, {record.rounds} rounds, {machine}; {load}.\n"
+    load = f"; load at the start of each: {', '.join(map(str, record.load))}" if record.load else ""
+    yield f"\n## {record.name.capitalize()}\n\n{record.started_at[:10]}; {machine}; {record.rounds} rounds{load}.\n"
     if record.name in CHARTED:
         yield f"\n![The best of each side](images/benchmark-{record.name}.svg)\n"
     for thing in record.things:

@@ -21,7 +21,7 @@ dramatiq.set_broker(broker)
 
 MODES = {"": True, "_unkept": False}
 TASKS = {
-    name + mode: dramatiq.actor(body, actor_name=name + mode, store_results=kept and name != "begin")
+    name + mode: dramatiq.actor(actor_name=name + mode, store_results=kept and name != "begin")(body)
     for name, body in BODIES.items()
     for mode, kept in MODES.items()
 }

@@ -1,4 +1,4 @@
-"""A worker of pgqueuer's: ``python -m benchmarks.apps.pgqueuer_worker BATCH MOST``, at most so many at a time; 0 is no limit."""
+"""A worker of pgqueuer's: ``python -m benchmarks.apps.pgqueuer_worker BATCH MOST``; no limit is 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tasks of procrastinate's side; those that reckon run in a thread, all others in the event loop, which is faster."""
+"""The tasks of procrastinate's side; those that reckon run in a thread, all others in the event loop."""
 
 from __future__ import annotations
 

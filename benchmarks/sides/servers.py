@@ -24,7 +24,7 @@ class Servers(contextlib.ExitStack):
     @cached_property
     def postgres(self) -> PostgresServer:
         """The PostgreSQL, in which each side has a database of its own."""
-        return self.enter_context(PostgresServer(**POSTGRES_SETTINGS))
+        return self.enter_context(PostgresServer(None, **POSTGRES_SETTINGS))
 
     @cached_property
     def redis(self) -> RedisServer:

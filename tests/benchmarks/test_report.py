@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import summary
 from benchmarks.chart import Scale, chart
-from benchmarks.report import EVERYTHING, Record, quantile
+from benchmarks.report import EVERYTHING, RESULTS, Record, quantile
 
 LATE = "drain, late acknowledgement"
 BEGIN = "call to start of body, p50"
@@ -124,7 +124,11 @@ def test_page_takes_the_newest_result_and_no_first_look(record: Record, tmp_path
 
 
 def test_page_of_no_results_says_so() -> None:
-    assert "Nothing has been measured yet" in summary.page([])
+    assert "Nothing has been measured here yet" in summary.page([])
+
+
+def test_page_in_the_docs_is_that_of_the_results() -> None:
+    assert (summary.DOCS / "benchmarks.md").read_text() == summary.page(summary.newest(RESULTS))
 
 
 def test_quantile_is_one_of_the_figures() -> None:
