@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 
 def add(x: int, y: int) -> int:
@@ -36,12 +37,36 @@ def begin(address: str) -> None:
         telling.sendto(repr(began_at).encode(), address)
 
 
+def nothing() -> None:
+    """Be one of the header of a chord."""
+
+
+def count(values: list[object]) -> int:
+    """Be the body of a chord."""
+    return len(values)
+
+
+def increase(number: int) -> int:
+    """Be a step of a chain."""
+    return number + 1
+
+
 def reckon(seconds: float, value: int) -> int:
     """Keep a core busy for as long; time that others have had the core does not count."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
     return value
+
+
+def unkept(body: Callable[..., object]) -> Callable[..., None]:
+    """Let a body return nothing, where that is how to keep nothing."""
+
+    @wraps(body)
+    def silent(*args: object) -> None:
+        body(*args)
+
+    return silent
 
 
 WAIT = 0.05

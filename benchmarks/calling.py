@@ -47,6 +47,14 @@ class Caller(ABC):
         """Call a task in a request of Django's, so that it is sent if the transaction is committed."""
         self.send(task, *args)
 
+    def compose(self, shape: str, size: int) -> Any:
+        """Make a workflow of this shape, in the words of Celery's canvas."""
+        raise NotImplementedError
+
+    def flow(self, shape: str, size: int) -> Any:
+        """Send a workflow of this shape, and wait for its last result."""
+        return self.compose(shape, size).apply_async().get(timeout=PATIENCE)
+
     def beat(self, count: int) -> float:
         """Let so many schedules come due at the same moment; return the seconds until one beat has sent them all."""
         raise NotImplementedError

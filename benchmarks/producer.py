@@ -14,12 +14,9 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any
 
 from benchmarks.calling import PATIENCE, Caller, caller_of
 from benchmarks.listening import Listener
-from benchmarks.shapes import SHAPES
 
 WARM_UP = 50
 WORKFLOWS = 5
@@ -75,24 +72,18 @@ def requests(caller: Caller, count: int) -> dict[str, list[float]]:
     return seconds
 
 
-def workflows(shape: Callable[..., Any], side: str, size: int) -> list[float]:
+def workflows(caller: Caller, shape: str, size: int) -> list[float]:
     """Return the seconds from each call of a workflow until its last result is in the caller's hands."""
 
     def run(size: int) -> float:
-        workflow = shape(*words_of(side), size)
-        values = []
-        seconds = timed(lambda: values.append(workflow.apply_async().get(timeout=PATIENCE)))
+        values: list[object] = []
+        seconds = timed(lambda: values.append(caller.flow(shape, size)))
         if values != [size]:
-            raise RuntimeError(f"{shape.__name__} of {size} has the result {values}")
+            raise RuntimeError(f"a {shape} of {size} has the result {values}")
         return seconds
 
     run(WARM_UP)
     return [run(size) for _ in range(WORKFLOWS)]
-
-
-def words_of(side: str) -> tuple[Any, Any]:
-    """Import the side's words for workflows, and its tasks."""
-    return import_module(side), import_module(f"benchmarks.apps.{side}")
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -121,9 +112,9 @@ def main(side: str, how: str, count: int, name: str) -> object:
         case "requests":
             return requests(caller, count)
         case "run":
-            return workflows(SHAPES[name], side, count)
+            return workflows(caller, name, count)
         case "send":
-            return SHAPES[name](*words_of(side), count).apply_async().id
+            return caller.compose(name, count).apply_async().id
         case "beat":
             return caller.beat(count)
     raise ValueError(how)

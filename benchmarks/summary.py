@@ -51,7 +51,7 @@ LIMITS = """
 - **Faults.** What happens to messages when workers, servers or machines die is not measured here, but tested in
   `tests/lifecycle/`.
 - Large arguments and results, many callers at once, several machines, long backlogs of other queues, MySQL, SQLite.
-- Workflows and beats stand beside Celery's alone: no other side has them in the same words.
+- Workflows of those sides that have none which hands results on, and any beat but Celery's.
 """
 
 CHARTED = {

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
 
+import celery
 from celery import Celery, group
 from celery.beat import Scheduler
 from celery.schedules import crontab
 
-from benchmarks.bodies import BODIES
+from benchmarks import bodies
 from benchmarks.calling import PATIENCE, OutsideCaller, Sending
+from benchmarks.shapes import SHAPES
 
 app = Celery("benchmarks.apps.celery", broker=os.environ["BROKER"], backend=os.environ["RESULTS"])
 app.conf.update(
@@ -33,24 +36,10 @@ MODES: dict[str, dict[str, Any]] = {
 }
 TASKS = {
     name + mode: app.task(name=f"benchmarks.apps.celery.{name}{mode}", **options)(body)
-    for name, body in BODIES.items()
+    for name, body in bodies.BODIES.items()
     for mode, options in MODES.items()
 }
-
-
-@app.task
-def nothing() -> None:
-    """Be one of the header of a chord."""
-
-
-@app.task
-def count(values: list[object]) -> int:
-    return len(values)
-
-
-@app.task
-def increase(number: int) -> int:
-    return number + 1
+nothing, count, increase = map(app.task, (bodies.nothing, bodies.count, bodies.increase))
 
 
 class Calling(OutsideCaller):
@@ -73,6 +62,9 @@ class Calling(OutsideCaller):
 
     def fetch(self, handle: Any) -> Any:
         return handle.get(timeout=PATIENCE)
+
+    def compose(self, shape: str, size: int) -> Any:
+        return SHAPES[shape](celery, sys.modules[__name__], size)
 
     def beat(self, count: int) -> float:
         scheduler = InMemory(count)

@@ -9,18 +9,18 @@ from typing import Any
 import django
 
 from benchmarks.calling import PATIENCE, Caller, Sending
+from benchmarks.shapes import SHAPES
 
 django.setup()
 
 from django.db.models.functions import Now  # noqa: E402
 
-from benchmarks.tasks import TASKS, count, increase, nothing  # noqa: E402
+import djtasks  # noqa: E402
+from benchmarks import tasks  # noqa: E402
 from djtasks import enqueue_many  # noqa: E402
 from djtasks.beat.tick import tick  # noqa: E402
 from djtasks.broker.vendors import private_vendor  # noqa: E402
 from djtasks.models import Schedule  # noqa: E402
-
-__all__ = ["Calling", "count", "increase", "nothing"]
 
 BULK = 10_000
 
@@ -29,7 +29,7 @@ class Calling(Caller):
     """Calls as a project would."""
 
     def send(self, task: str, *args: Any) -> Any:
-        return TASKS[task].delay(*args)
+        return tasks.TASKS[task].delay(*args)
 
     @property
     def ways(self) -> dict[str, Sending]:
@@ -38,10 +38,13 @@ class Calling(Caller):
     def _enqueue_many(self, task: str, count: int) -> None:
         for start in range(0, count, BULK):
             numbers = range(start, min(start + BULK, count))
-            enqueue_many((TASKS[task], (number, number)) for number in numbers)
+            enqueue_many((tasks.TASKS[task], (number, number)) for number in numbers)
 
     def fetch(self, handle: Any) -> Any:
         return handle.get(timeout=PATIENCE)
+
+    def compose(self, shape: str, size: int) -> Any:
+        return SHAPES[shape](djtasks, tasks, size)
 
     def beat(self, count: int) -> float:
         Schedule.objects.all().delete()

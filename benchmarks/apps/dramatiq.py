@@ -11,7 +11,8 @@ from dramatiq.middleware import default_middleware
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 
-from benchmarks.bodies import BODIES
+from benchmarks import bodies
+from benchmarks.bodies import BODIES, unkept
 from benchmarks.calling import PATIENCE, OutsideCaller, Sending
 
 middleware = [make() for make in default_middleware if make.__name__ != "Prometheus"]
@@ -19,12 +20,10 @@ broker = RedisBroker(url=os.environ["BROKER"], middleware=middleware)
 broker.add_middleware(Results(backend=RedisBackend(url=os.environ["RESULTS"])))
 dramatiq.set_broker(broker)
 
-MODES = {"": True, "_unkept": False}
-TASKS = {
-    name + mode: dramatiq.actor(actor_name=name + mode, store_results=kept and name != "begin")(body)
-    for name, body in BODIES.items()
-    for mode, kept in MODES.items()
-}
+TASKS = {name: dramatiq.actor(actor_name=name, store_results=name != "begin")(body) for name, body in BODIES.items()}
+TASKS |= {f"{name}_unkept": dramatiq.actor(actor_name=f"{name}_unkept")(unkept(body)) for name, body in BODIES.items()}
+
+increase = dramatiq.actor(store_results=True)(bodies.increase)
 
 
 class Calling(OutsideCaller):
@@ -42,3 +41,7 @@ class Calling(OutsideCaller):
 
     def fetch(self, handle: Any) -> Any:
         return handle.get_result(block=True, timeout=1000 * PATIENCE)
+
+    def flow(self, shape: str, size: int) -> Any:
+        steps = [increase.message(0), *(increase.message() for _ in range(size - 1))]
+        return dramatiq.pipeline(steps).run().get_result(block=True, timeout=1000 * PATIENCE)

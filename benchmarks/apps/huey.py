@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import wraps
+from functools import reduce
 from typing import Any
 
-from huey import RedisHuey
+from huey import RedisHuey, chord
 
-from benchmarks.bodies import BODIES
+from benchmarks import bodies
+from benchmarks.bodies import BODIES, unkept
 from benchmarks.calling import PATIENCE, OutsideCaller, Sending
 
 # A result wakes who waits for it.
 huey = RedisHuey("benchmarks", url=os.environ["BROKER"], notify_result=True)
 
 
-def unkept(body: Callable[..., Any]) -> Callable[..., None]:
-    """Return nothing, of which nothing is kept."""
-
-    @wraps(body)
-    def silent(*args: Any) -> None:
-        body(*args)
-
-    return silent
-
-
 TASKS = {name: huey.task(name=name)(body) for name, body in BODIES.items()}
 TASKS |= {f"{name}_unkept": huey.task(name=f"{name}_unkept")(unkept(body)) for name, body in BODIES.items()}
+
+
+nothing, count, increase = map(huey.task(), (bodies.nothing, bodies.count, bodies.increase))
 
 
 class Calling(OutsideCaller):
@@ -45,3 +38,12 @@ class Calling(OutsideCaller):
 
     def fetch(self, handle: Any) -> Any:
         return handle.get(blocking=True, timeout=PATIENCE)
+
+    def flow(self, shape: str, size: int) -> Any:
+        if shape == "chord":
+            flow = chord([nothing.s() for _ in range(size)], count.s())
+        else:
+            flow = reduce(lambda steps, _: steps.then(increase), range(size - 1), increase.s(0))
+        sent = huey.enqueue(flow)
+        last = sent if shape == "chord" or size == 1 else sent[-1]
+        return last.get(blocking=True, timeout=PATIENCE)

@@ -20,7 +20,10 @@ class Dramatiq(OnRedis):
     title = "dramatiq + Redis"
     packages = ("dramatiq", "redis", "hiredis")
     modes: ClassVar = {"late": "", "no result kept": "_unkept"}
-    lacks: ClassVar = {"early": "a message is acknowledged when its task has ended, and not before"}
+    lacks: ClassVar = {
+        "early": "a message is acknowledged when its task has ended, and not before",
+        "chord": "calls the body of a group without its results",
+    }
     workers: ClassVar = {
         "2 processes, 8 threads": (_worker(2, 8),),
         "2 processes, 1 thread": (_worker(2, 1),),
@@ -31,6 +34,7 @@ class Dramatiq(OnRedis):
     of_latency = "2 processes, 8 threads"
     of_computing = "2 processes, 1 thread"
     of_waiting = "threads, 16"
+    of_workflows = ("2 processes, 8 threads", "threads, 16")
 
     def left(self) -> int:
         # Also those that a worker holds: a message goes when it is acknowledged.

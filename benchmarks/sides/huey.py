@@ -31,6 +31,7 @@ class Huey(OnRedis):
     one_slot = frozenset({"processes, 1", "thread"})
     of_latency = of_computing = "processes, 2"
     of_waiting = "threads, 16"
+    of_workflows = ("processes, 2", "threads, 16")
     results_key = "huey.results.benchmarks"
 
     def results(self) -> int:

@@ -13,9 +13,9 @@ from benchmarks.install import requirements_of
 from benchmarks.sides import SIDES, Djtasks, Side
 
 
-@pytest.fixture(params=SIDES.values(), ids=SIDES)
+@pytest.fixture(params=list(SIDES))
 def side(request: pytest.FixtureRequest) -> type[Side]:
-    return request.param
+    return SIDES[request.param]
 
 
 def test_side_has_workers_for_all_that_is_measured(side: type[Side]) -> None:
