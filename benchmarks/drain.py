@@ -9,16 +9,14 @@ all results must be there and no message left.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from benchmarks.bodies import KINDS
 from benchmarks.draining import Draining
-from benchmarks.report import US, Record, quantile
-from benchmarks.running import begin_round, measure, note
+from benchmarks.report import Record, quantile
+from benchmarks.running import begin_round, failing, measure, note
 from benchmarks.sides import ALL, Side
 
 MODES = {
@@ -89,29 +87,18 @@ class Measuring:
                     self._rate(what, side, workers, "late" if "late" in side.modes else "early", kind)
 
     def _rate(self, what: str, side: Side, workers: str, mode: str, kind: str) -> None:
-        with self._failing(what, side, workers):
+        with failing(self.record, what, side, workers):
             self._note(what, side, workers, self.draining.rate(side, workers, mode, kind))
 
     def _latency(self) -> None:
         for how, what in (("latency", "call to start of body"), ("round trip", "call to result")):
             for side in (side for side in self.sides if self._wanted(what, side, side.of_latency)):
                 side.clear()
-                with self._failing(what, side, side.of_latency):
+                with failing(self.record, what, side, side.of_latency):
                     with side.working(side.of_latency):
                         seconds = side.produce(how, self.calls, "begin")
                     for share in (50, 99):
                         self._note(f"{what}, p{share}", side, side.of_latency, quantile(seconds, share) * 1000, "ms")
-
-    @contextlib.contextmanager
-    def _failing(self, what: str, side: Side, way: str) -> Iterator[None]:
-        """Note that a peer has failed, and go on with the others; where we fail, nothing goes on."""
-        try:
-            yield
-        except (RuntimeError, subprocess.CalledProcessError) as error:
-            if side.name == US:
-                raise
-            self.record.lack(what, side.name, f"{way}: failed, see the log of the run")
-            print(f"!!!!! {what}, {side.title}, {way}: {error}", file=sys.stderr)
 
     def _note(self, what: str, side: Side, way: str, figure: float, unit: str = "tasks/s") -> None:
         note(self.record, what, side, way, figure, unit)

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.report import Record, quantile
-from benchmarks.running import begin_round, measure, note
+from benchmarks.running import begin_round, failing, measure, note
 from benchmarks.sides import ALL, Side
 
 REQUESTS = 500
-WHAT = {"none": "request that sends nothing", "one": "request that sends a message"}
+WHAT = {"none": "request, which sends nothing", "one": "request, which sends a message"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,9 +37,13 @@ class Measuring:
         for number in range(1, self.record.rounds + 1):
             begin_round(self.record, number)
             for side in self.sides:
-                side.clear()
-                for messages, seconds in side.answer_requests(self.count).items():
-                    note(self.record, WHAT[messages], side, "median", 1000 * quantile(seconds, 50), "ms")
+                with failing(self.record, "request", side, "in a transaction"):
+                    self._measure(side)
+
+    def _measure(self, side: Side) -> None:
+        side.clear()
+        for messages, seconds in side.answer_requests(self.count).items():
+            note(self.record, WHAT[messages], side, "in a transaction", 1000 * quantile(seconds, 50), "ms")
 
     def remarks(self) -> str:
         """Say nothing that the table does not show."""

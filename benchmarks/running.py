@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from benchmarks.bodies import KINDS
 from benchmarks.programs import MissingProgram
-from benchmarks.report import EVERYTHING, Record
+from benchmarks.report import EVERYTHING, US, Record
 from benchmarks.sides import SIDES, Servers, Side
 from tests.servers import ServerError
 
@@ -86,6 +88,18 @@ def note(record: Record, what: str, side: Side, way: str, figure: float, unit: s
     """Add a figure of this round, and show it."""
     record.note(what, unit, side.name, way, figure, one_slot=way in side.one_slot)
     print(f"  {what:<42}{side.title:<28}{way:<32}{figure:>12,.1f} {unit}", flush=True)
+
+
+@contextlib.contextmanager
+def failing(record: Record, what: str, side: Side, way: str) -> Iterator[None]:
+    """Note that a peer has failed, and go on with the others; where we fail, nothing goes on."""
+    try:
+        yield
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        if side.name == US:
+            raise
+        record.lack(what, side.name, f"{way}: failed")
+        print(f"!!!!! {what}, {side.title}, {way}: {error}", file=sys.stderr)
 
 
 def parse(

@@ -62,7 +62,7 @@ CHARTED = {
         "enqueue in bulk",
         "call to start of body, p50",
     ),
-    "requests": ("request that sends a message",),
+    "requests": ("request, which sends a message",),
 }
 
 

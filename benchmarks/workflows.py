@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from benchmarks.report import Record, quantile
-from benchmarks.running import BOTH, begin_round, measure, note
+from benchmarks.running import BOTH, begin_round, failing, measure, note
 from benchmarks.shapes import CHORDS, SHAPES
 from benchmarks.sides import SIDES, Side
 
@@ -55,10 +55,14 @@ class Measuring:
                 self.record.lack(what, side.name, reason)
             for workers in () if reason else side.of_workflows:
                 if self.only in f"{what} {side.name} {workers}":
-                    side.clear()
-                    with side.working(workers):
-                        seconds = side.produce("run", size, shape)
-                    note(self.record, what, side, workers, quantile(seconds, 50) * 1000, "ms")
+                    with failing(self.record, what, side, workers):
+                        self._time(what, side, workers, shape)
+
+    def _time(self, what: str, side: Side, workers: str, shape: str) -> None:
+        side.clear()
+        with side.working(workers):
+            seconds = side.produce("run", self.runs[shape], shape)
+        note(self.record, what, side, workers, quantile(seconds, 50) * 1000, "ms")
 
     def _send(self, shape: str) -> None:
         for side in (side for side in self.sides if side.name in BOTH):

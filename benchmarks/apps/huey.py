@@ -41,9 +41,7 @@ class Calling(OutsideCaller):
 
     def flow(self, shape: str, size: int) -> Any:
         if shape == "chord":
-            flow = chord([nothing.s() for _ in range(size)], count.s())
-        else:
-            flow = reduce(lambda steps, _: steps.then(increase), range(size - 1), increase.s(0))
-        sent = huey.enqueue(flow)
-        last = sent if shape == "chord" or size == 1 else sent[-1]
-        return last.get(blocking=True, timeout=PATIENCE)
+            sent = huey.enqueue(chord([nothing.s() for _ in range(size)], count.s()))
+            return sent.get(blocking=True, timeout=PATIENCE)
+        steps = reduce(lambda step, _: step.then(increase), range(size - 1), increase.s(0))
+        return huey.enqueue(steps).get(blocking=True, timeout=PATIENCE)[-1]

@@ -29,12 +29,12 @@ async def add(job: Job) -> None:
     bodies.add(*arguments(job))
 
 
-def millisecond(job: Job) -> None:
-    bodies.millisecond(*arguments(job))
+async def millisecond(job: Job) -> None:
+    await asyncio.to_thread(bodies.millisecond, *arguments(job))
 
 
-def compute(job: Job) -> None:
-    bodies.compute(*arguments(job))
+async def compute(job: Job) -> None:
+    await asyncio.to_thread(bodies.compute, *arguments(job))
 
 
 async def wait(job: Job) -> None:
