@@ -87,7 +87,7 @@ def begin_round(record: Record, number: int) -> None:
 def note(record: Record, what: str, side: Side, way: str, figure: float, unit: str) -> None:
     """Add a figure of this round, and show it."""
     record.note(what, unit, side.name, way, figure, one_slot=way in side.one_slot)
-    print(f"  {what:<42}{side.title:<28}{way:<32}{figure:>12,.1f} {unit}", flush=True)
+    print(f"  {what:<42}{side.title:<30}{way:<32}{figure:>12,.1f} {unit}", flush=True)
 
 
 @contextlib.contextmanager
