@@ -4,7 +4,7 @@
 # make matrix       the tests on each Python that is here, with the Django that goes with it
 # make check        what a change must pass: lint, types, test
 # make conformance  Django's own tests of its tasks, downloaded with Django, against djtasks.backend
-# make bench        djtasks beside Celery and Redis; one of the programs: ARGS=drain, ARGS="workflows --quick"
+# make bench        djtasks beside its peers; one of the programs: ARGS=drain, ARGS="workflows --quick"
 #
 # PYTHON makes the environment VENV; DJANGO picks a version ("Django~=5.2.0"); ARGS goes to pytest, and to the benchmarks.
 
@@ -67,8 +67,14 @@ check: lint types test
 conformance: $(VENV)/test
 	@for database in postgresql sqlite; do $(BIN)/python -m tests.conformance $$database || exit 1; done
 
-bench: $(VENV)/bench
+bench: $(VENV)/bench $(VENV)/peers
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# All of them if they go together here, else those that can be installed; the others are named in each table.
+$(VENV)/peers: $(VENV)/bench
+	@echo "== installing the peers into $(VENV)"
+	@$(INSTALL) --editable ".[peers]" || $(BIN)/python -m benchmarks.install peers
+	@touch $@
 
 venv: $(VENV)/dev
 

@@ -6,7 +6,19 @@ import sys
 from itertools import takewhile
 
 try:
-    from benchmarks import admin, backlogs, drain, idle, limits, scaling, schedules, snapshot, workflows
+    from benchmarks import (
+        admin,
+        backlogs,
+        drain,
+        idle,
+        limits,
+        requests,
+        scaling,
+        schedules,
+        snapshot,
+        summary,
+        workflows,
+    )
 except ModuleNotFoundError as error:
     print(f"{error}: the benchmarks need what pip install -e .[bench] brings", file=sys.stderr)
     sys.exit(2)
@@ -14,6 +26,7 @@ except ModuleNotFoundError as error:
 PROGRAMS = {
     "drain": drain.main,
     "workflows": workflows.main,
+    "requests": requests.main,
     "schedules": schedules.main,
     "backlogs": backlogs.main,
     "snapshot": snapshot.main,
@@ -27,13 +40,14 @@ PROGRAMS = {
 def main(arguments: list[str]) -> int:
     """Run programs one after the other, all with the same options; return the first exit status that is not 0."""
     names = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
-    if unknown := set(names) - PROGRAMS.keys():
-        print(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(PROGRAMS)}", file=sys.stderr)
+    if unknown := set(names) - PROGRAMS.keys() - {"summary"}:
+        known = ", ".join([*PROGRAMS, "summary"])
+        print(f"no benchmark is named {', '.join(sorted(unknown))}; there are {known}", file=sys.stderr)
         return 2
-    for name in names or PROGRAMS:
+    for name in [name for name in names if name in PROGRAMS] or (PROGRAMS if not names else ()):
         if status := PROGRAMS[name](arguments[len(names) :]):
             return status
-    return 0
+    return summary.main() if "summary" in names or not arguments else 0
 
 
 sys.exit(main(sys.argv[1:]))

@@ -1,159 +1,89 @@
-"""The calling program of either side: ``python -m benchmarks.producer SIDE HOW COUNT NAME`` prints what it measured.
+"""The calling program of a side: ``python -m benchmarks.producer SIDE HOW COUNT NAME`` prints what it measured.
 
 NAME is that of a task, or of a workflow's shape.
 
-It is a process of its own for each measurement, so that neither side's libraries, subscriptions and garbage are there
-while the other is measured.
+It is a process of its own for each measurement, so that no side's libraries, subscriptions and garbage are there
+while another is measured.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any
 
-from benchmarks.shapes import SHAPES
+from benchmarks.calling import PATIENCE, Caller, caller_of
+from benchmarks.listening import Listener
 
 WARM_UP = 50
-BULK = 10_000
 WORKFLOWS = 5
 GAP = 0.02
-PATIENCE = 60
+# Where workers look now and then, a call takes as long as they sleep: fewer of them must do.
+LONGEST = 30.0
+FEWEST = 20
 
 
-def one_by_one(task: Any, count: int) -> float:
-    """Call ``delay`` again and again; return the seconds."""
-    return timed(lambda: [task.delay(number, number) for number in range(count)])
+def latencies(caller: Caller, count: int) -> list[float]:
+    """Return the seconds from each call to the start of its body."""
+    with Listener() as listener:
+
+        def call() -> float:
+            called_at = time.monotonic()
+            caller.send("begin", listener.address)
+            return listener.hear(PATIENCE) - called_at
+
+        return repeated(caller, count, call)
 
 
-def in_bulk(side: str) -> dict[str, Callable[[Any, int], float]]:
-    """The side's own ways to send many, by name."""
-    if side == "djtasks":
-        return {"enqueue_many": enqueue_many}
-    return {"group": group, "apply_async with one producer": apply_async_with_one_producer}
-
-
-def enqueue_many(task: Any, count: int) -> float:
-    from djtasks import enqueue_many
-
-    def send() -> None:
-        for start in range(0, count, BULK):
-            enqueue_many((task, (number, number)) for number in range(start, min(start + BULK, count)))
-
-    return timed(send)
-
-
-def group(task: Any, count: int) -> float:
-    from celery import group
-
-    return timed(lambda: group(task.s(number, number) for number in range(count)).apply_async())
-
-
-def apply_async_with_one_producer(task: Any, count: int) -> float:
-    def send() -> None:
-        with task.app.producer_or_acquire() as producer:
-            for number in range(count):
-                task.apply_async((number, number), producer=producer)
-
-    return timed(send)
-
-
-def latencies(task: Any, count: int) -> list[float]:
-    """Return the seconds from each call to the start of its body, with a gap after each, so that the worker idles."""
-    calls = []
-    for _ in range(WARM_UP + count):
-        called_at = time.monotonic()
-        calls.append((called_at, task.delay()))
-        time.sleep(GAP)
-    return [handle.get(timeout=PATIENCE) - called_at for called_at, handle in calls][WARM_UP:]
-
-
-def round_trips(task: Any, count: int) -> list[float]:
+def round_trips(caller: Caller, count: int) -> list[float]:
     """Return the seconds from each call until its result is in the caller's hands."""
-    return [timed(lambda: task.delay().get(timeout=PATIENCE)) for _ in range(WARM_UP + count)][WARM_UP:]
+
+    def call() -> None:
+        if (value := caller.fetch(caller.send("add", 1, 2))) != 3:
+            raise RuntimeError(f"1 + 2 has the result {value}")
+
+    return repeated(caller, count, lambda: timed(call))
 
 
-def workflows(shape: Callable[..., Any], side: str, size: int) -> list[float]:
+def repeated(caller: Caller, count: int, call: Callable[[], float]) -> list[float]:
+    """Call so often, with a gap after each, so that the worker idles, and no look of its is in step with the calls."""
+    figures: list[float] = []
+    end = time.monotonic() + LONGEST
+    warm_up = 3 if caller.interval else WARM_UP
+    while len(figures) < warm_up + count and (time.monotonic() < end or len(figures) < FEWEST):
+        figures.append(call())
+        time.sleep(GAP + random.uniform(0, caller.interval))
+    return figures[warm_up:]
+
+
+def requests(caller: Caller, count: int) -> dict[str, list[float]]:
+    """Return the seconds of each of so many requests, of those that send nothing and of those that send a message."""
+    from benchmarks.views import answer, prepare
+
+    prepare(caller)
+    seconds: dict[str, list[float]] = {"none": [], "one": []}
+    for number in range(WARM_UP + count):
+        for sending, figures in seconds.items():
+            taken = timed(lambda sending=sending: answer(sending))  # type: ignore[misc]
+            figures += [taken] if number >= WARM_UP else []
+    return seconds
+
+
+def workflows(caller: Caller, shape: str, size: int) -> list[float]:
     """Return the seconds from each call of a workflow until its last result is in the caller's hands."""
-    canvas, tasks = import_module(side), tasks_of(side)
 
     def run(size: int) -> float:
-        workflow = shape(canvas, tasks, size)
-        values = []
-        seconds = timed(lambda: values.append(workflow.apply_async().get(timeout=PATIENCE)))
+        values: list[object] = []
+        seconds = timed(lambda: values.append(caller.flow(shape, size)))
         if values != [size]:
-            raise RuntimeError(f"{shape.__name__} of {size} has the result {values}")
+            raise RuntimeError(f"a {shape} of {size} has the result {values}")
         return seconds
 
     run(WARM_UP)
     return [run(size) for _ in range(WORKFLOWS)]
-
-
-def beat(side: str, count: int) -> float:
-    """Let so many schedules come due at the same moment; return the seconds until one beat has sent them all."""
-    return {"djtasks": beat_of_djtasks, "celery": beat_of_celery}[side](count)
-
-
-def beat_of_djtasks(count: int) -> float:
-    from datetime import timedelta
-
-    from django.db.models.functions import Now
-
-    from djtasks.beat.tick import tick
-    from djtasks.broker.vendors import private_vendor
-    from djtasks.models import Schedule
-
-    facts = {"task": "benchmarks.tasks.add", "args": [1, 2], "kind": "crontab", "timezone": "UTC"}
-    rows = [
-        Schedule(name=f"schedule {number}", expression=f"{number % 60} {number // 60 % 24} 1 1 *", **facts)
-        for number in range(count)
-    ]
-    for row in rows:
-        row.planned = row.plan
-    Schedule.objects.all().delete()
-    Schedule.objects.bulk_create(rows)
-    Schedule.objects.update(next_run_at=Now() - timedelta(seconds=1))
-    vendor, sent = private_vendor(), []
-    seconds = timed(lambda: sent.append(tick(vendor)))
-    if sent != [count]:
-        raise RuntimeError(f"{sent} messages of {count} were sent")
-    return seconds
-
-
-def beat_of_celery(count: int) -> float:
-    from datetime import UTC, datetime
-
-    from celery.beat import Scheduler
-    from celery.schedules import crontab
-
-    from benchmarks.celery_app import add, app
-
-    class InMemory(Scheduler):
-        """The scheduler that all others build on; it keeps nothing."""
-
-        def setup_schedule(self) -> None:
-            self.install_default_entries({})
-            long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-            for number in range(count):
-                facts = {"name": f"schedule {number}", "task": add.name, "args": (1, 2), "last_run_at": long_ago}
-                self.add(schedule=crontab(number % 60, number // 60 % 24, "*", 1, 1, app=app), **facts)
-
-    scheduler = InMemory(app, lazy=False)
-
-    def send() -> None:
-        # It sends one at each tick, and says zero as long as another is due.
-        while scheduler.tick() == 0:
-            pass
-
-    seconds = timed(send)
-    sent = sum(entry.total_run_count for entry in scheduler.schedule.values())
-    if sent < count:
-        raise RuntimeError(f"{sent} messages of {count} were sent")
-    return seconds
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -163,44 +93,30 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def tasks_of(side: str) -> Any:
-    """Import the module that holds the side's tasks."""
-    if side == "djtasks":
-        import django
-
-        django.setup()
-        from benchmarks import tasks
-
-        return tasks
-    from benchmarks import celery_app
-
-    return celery_app
-
-
 def main(side: str, how: str, count: int, name: str) -> object:
     """Measure one thing."""
-    tasks = tasks_of(side)
-    match how:
-        case "run":
-            return workflows(SHAPES[name], side, count)
-        case "send":
-            return SHAPES[name](import_module(side), tasks, count).apply_async().id
-        case "beat":
-            return beat(side, count)
-    task = getattr(tasks, name)
+    caller = caller_of(side)
     match how:
         case "fill":
-            return (enqueue_many if side == "djtasks" else apply_async_with_one_producer)(task, count)
+            return timed(lambda: caller.fill(name, count))
         case "one by one":
-            one_by_one(task, WARM_UP)
-            return one_by_one(task, count)
+            caller.one_by_one(name, WARM_UP)
+            return timed(lambda: caller.one_by_one(name, count))
         case "in bulk":
-            one_by_one(task, WARM_UP)
-            return {way: send(task, count) for way, send in in_bulk(side).items()}
+            caller.one_by_one(name, WARM_UP)
+            return {way: timed(lambda send=send: send(name, count)) for way, send in caller.ways.items()}  # type: ignore[misc]
         case "latency":
-            return latencies(task, count)
+            return latencies(caller, count)
         case "round trip":
-            return round_trips(task, count)
+            return round_trips(caller, count)
+        case "requests":
+            return requests(caller, count)
+        case "run":
+            return workflows(caller, name, count)
+        case "send":
+            return caller.compose(name, count).apply_async().id
+        case "beat":
+            return caller.beat(count)
     raise ValueError(how)
 
 

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-import redis
-
 STOP_SECONDS = 30
 START_SECONDS = 10
 
@@ -19,7 +17,7 @@ START_SECONDS = 10
 GUARD = 'read -r _; kill -KILL -- "-$1" 2>/dev/null; rm -rf "$2"'
 
 NO_REDIS = """\
-no redis-server on PATH, and Celery's side needs one. One of these helps:
+no redis-server on PATH, and some of the sides need one (--sides names others). One of these helps:
   apt-get install redis-server        it need not run: a private one is started
   brew install redis"""
 
@@ -76,6 +74,8 @@ class RedisServer:
         return self
 
     def _wait(self) -> None:
+        import redis
+
         deadline = time.monotonic() + START_SECONDS
         while True:
             self.program.check()
@@ -90,6 +90,8 @@ class RedisServer:
 
     def connect(self, database: int = 0) -> Any:
         """Open a connection to one of the server's databases."""
+        import redis
+
         return redis.Redis(unix_socket_path=str(self.socket), db=database)
 
     def url(self, database: int) -> str:

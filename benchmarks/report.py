@@ -1,4 +1,4 @@
-"""The figures of a run: kept, compared, shown as a table, and written as JSON."""
+"""The figures of a run: kept, compared, shown as a table, written as JSON and read again."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 RESULTS = Path(__file__).parent / "results"
-US, THEM = "djtasks", "celery"
+US = "djtasks"
+EVERYTHING = "everything"
 
 
 @dataclass
@@ -34,9 +35,13 @@ class Series:
         """Whether less is better."""
         return self.unit in ("ms", "bytes", "a minute", "bytes a minute")
 
+    def shown(self, figure: float) -> str:
+        """Write one of the figures."""
+        return f"{figure:,.2f}" if self.unit == "ms" else f"{figure:,.0f}"
+
     def __str__(self) -> str:
-        spread = f"{min(self.rounds):,.1f} to {max(self.rounds):,.1f}"
-        return f"{self.what:<38}{self.side:<10}{self.way:<32}{_figure(self)} {self.unit:<9}{spread}"
+        spread = f"{self.shown(min(self.rounds))} to {self.shown(max(self.rounds))}"
+        return f"{self.what:<38}{self.side:<17}{self.way:<34}{self.shown(self.median):>10} {self.unit:<9}{spread}"
 
     def as_data(self) -> dict[str, Any]:
         """All of it, for the file."""
@@ -51,7 +56,7 @@ class Series:
 
 @dataclass
 class Comparison:
-    """The best of either side at one thing; the ratio is above one where djtasks is better."""
+    """Our best and a peer's best at one thing; the ratio is above one where djtasks is better."""
 
     what: str
     ours: Series
@@ -59,27 +64,45 @@ class Comparison:
 
     @property
     def ratios(self) -> list[float]:
-        """Compare round by round: both sides of a round had the same weather."""
-        pairs = zip(self.ours.rounds, self.theirs.rounds, strict=True)
+        """Compare round by round: all sides of a round had the same weather."""
+        # A peer may have failed in one of the rounds.
+        pairs = zip(self.ours.rounds, self.theirs.rounds, strict=False)
         return [theirs / ours if self.ours.low_is_good else ours / theirs for ours, theirs in pairs]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios."""
+        return statistics.median(self.ratios)
 
     def as_data(self) -> dict[str, Any]:
         """All of it, for the file."""
         ratios = [round(ratio, 2) for ratio in self.ratios]
         return {
             "what": self.what,
-            US: self.ours.way,
-            THEM: self.theirs.way,
+            "side": self.theirs.side,
+            "ours": self.ours.way,
+            "theirs": self.theirs.way,
             "ratios": ratios,
-            "median": round(statistics.median(self.ratios), 2),
+            "median": round(self.ratio, 2),
             "min": min(ratios),
             "max": max(ratios),
         }
 
     def __str__(self) -> str:
-        ratio = statistics.median(self.ratios)
-        sides = f"{_figure(self.ours)} {self.ours.way:<18}{_figure(self.theirs)} {self.theirs.way:<32}"
-        return f"{self.what:<38}{sides}{ratio:>6.2f} x"
+        ours, theirs = (f"{side.shown(side.median):>10} {side.way:<30}" for side in (self.ours, self.theirs))
+        return f"{self.what:<38}{ours}{self.theirs.side:<16}{theirs}{self.ratio:>8.2f} x"
+
+
+@dataclass(frozen=True)
+class Absence:
+    """That a side has no figure for something, and why."""
+
+    what: str
+    side: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.what:<38}{self.side:<17}{'-':<3}{self.reason}"
 
 
 @dataclass
@@ -96,6 +119,7 @@ class Record:
     load: list[float] = field(default_factory=list)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     series: list[Series] = field(default_factory=list)
+    absences: list[Absence] = field(default_factory=list)
 
     def note(self, what: str, unit: str, side: str, way: str, figure: float, *, one_slot: bool = False) -> None:
         """Add a figure of this round."""
@@ -106,27 +130,63 @@ class Record:
             self.series.append(known := Series(what, unit, side, way, one_slot))
         known.rounds.append(figure)
 
+    def lack(self, what: str, side: str, reason: str) -> None:
+        """Note once why a side has no figure here."""
+        if (absence := Absence(what, side, reason)) not in self.absences:
+            self.absences.append(absence)
+
+    @property
+    def things(self) -> list[str]:
+        """All that was measured, in order."""
+        return list(dict.fromkeys(each.what for each in self.series))
+
+    def best(self, what: str, *, one_slot: bool = False) -> dict[str, Series]:
+        """Return each side's best series at this, or the best of those with one slot."""
+        found: dict[str, Series] = {}
+        for each in self.series:
+            if each.what == what and each.one_slot >= one_slot:
+                known = found.setdefault(each.side, each)
+                better = each.median < known.median if each.low_is_good else each.median > known.median
+                found[each.side] = each if better else known
+        return found
+
+    def lacking(self, what: str) -> list[Absence]:
+        """Return who has no figure for this."""
+        measured = {each.side for each in self.series if each.what == what}
+        fitting = (each for each in self.absences if each.what == EVERYTHING or f"{what},".startswith(f"{each.what},"))
+        return [each for each in fitting if each.side not in measured]
+
     def comparisons(self) -> Iterator[Comparison]:
-        """Compare the best of either side at each thing that was measured, drains also with one slot."""
-        for what in dict.fromkeys(each.what for each in self.series):
-            alike = [each for each in self.series if each.what == what]
-            yield from _compared(what, alike)
-            yield from _compared(f"{what}, one slot", [each for each in alike if each.one_slot])
+        """Compare our best with that of each peer at each thing that was measured, drains also with one slot."""
+        for what in self.things:
+            yield from _compared(what, self.best(what))
+            yield from _compared(f"{what}, one slot", self.best(what, one_slot=True))
 
     def table(self) -> str:
-        """Show every way's median and spread, then the best of either side beside each other."""
-        heading = f"{'best of either side, medians':<38}{US:>10} {'':<18}{THEM:>10} {'':<32}{'ratio':>8}"
-        return "\n".join([*map(str, self.series), "", heading, *map(str, self.comparisons())])
+        """Show every way's median and spread, what is lacking, then our best beside each peer's."""
+        absences = ["", *map(str, self.absences)] if self.absences else []
+        heading = f"{'best of each side, medians':<38}{US:>10} {'':<30}{'peer':<16}{'':<41}{'ratio':>8}"
+        return "\n".join([*map(str, self.series), *absences, "", heading, *map(str, self.comparisons())])
 
-    def write(self) -> Path:
+    def write(self, directory: Path = RESULTS) -> Path:
         """Write all figures to a file of this day."""
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{self.started_at[:10]}-{self.name}{'-quick' * self.quick}.json"
-        data = {key: value for key, value in asdict(self).items() if key != "series"}
-        data["comparisons"] = [each.as_data() for each in self.comparisons()]
-        data["series"] = [each.as_data() for each in self.series]
+        directory.mkdir(exist_ok=True)
+        path = directory / f"{self.started_at[:10]}-{self.name}{'-quick' * self.quick}.json"
+        data = asdict(self) | {
+            "comparisons": [each.as_data() for each in self.comparisons()],
+            "series": [each.as_data() for each in self.series],
+        }
         path.write_text(json.dumps(data, indent=2) + "\n")
         return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what was written."""
+        data = json.loads(path.read_text())
+        del data["comparisons"]
+        series = [Series(**{name: each[name] for name in Series.__dataclass_fields__}) for each in data.pop("series")]
+        absences = [Absence(**each) for each in data.pop("absences", [])]
+        return cls(series=series, absences=absences, **data)
 
 
 def quantile(figures: Sequence[float], percent: int) -> float:
@@ -135,12 +195,6 @@ def quantile(figures: Sequence[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
-def _compared(what: str, series: Sequence[Series]) -> Iterator[Comparison]:
-    sides = [[each for each in series if each.side == side] for side in (US, THEM)]
-    if all(sides):
-        ours, theirs = (min(side, key=lambda each: each.median * (1 if each.low_is_good else -1)) for side in sides)
-        yield Comparison(what, ours, theirs)
-
-
-def _figure(series: Series) -> str:
-    return f"{series.median:>10,.2f}" if series.unit == "ms" else f"{series.median:>10,.0f}"
+def _compared(what: str, best: dict[str, Series]) -> Iterator[Comparison]:
+    if ours := best.pop(US, None):
+        yield from (Comparison(what, ours, theirs) for theirs in best.values())

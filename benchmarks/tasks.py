@@ -1,37 +1,18 @@
-"""The tasks of djtasks' side; ``celery_app`` has the same."""
+"""The tasks of djtasks' side: each body in each mode, and those of workflows."""
 
 from __future__ import annotations
 
-import time
-
+from benchmarks import bodies
 from djtasks import shared_task
 
+MODES = {"": {}, "_late": {"acks_late": True}, "_unkept": {"acks_late": True, "ignore_result": True}}
+TASKS = {
+    name + mode: shared_task(name=f"benchmarks.tasks.{name}{mode}", **options)(body)
+    for name, body in bodies.BODIES.items()
+    for mode, options in MODES.items()
+}
 
-@shared_task
-def add(x: int, y: int) -> int:
-    return x + y
-
-
-@shared_task(acks_late=True)
-def add_late(x: int, y: int) -> int:
-    return x + y
-
-
-@shared_task
-def begin() -> float:
-    return time.monotonic()
-
-
-@shared_task
-def nothing() -> None:
-    """Be one of the header of a chord."""
-
-
-@shared_task
-def count(values: list[object]) -> int:
-    return len(values)
-
-
-@shared_task
-def increase(number: int) -> int:
-    return number + 1
+nothing, count, increase = (
+    shared_task(name=f"benchmarks.tasks.{body.__name__}")(body)
+    for body in (bodies.nothing, bodies.count, bodies.increase)
+)

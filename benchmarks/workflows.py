@@ -1,4 +1,4 @@
-"""How long a workflow takes on each side from the call to its last result, and how much is stored for one.
+"""How long a workflow takes from the call to its last result, and how much djtasks and Celery store for one.
 
 What is stored is looked at when the workflow has been sent and nothing of it has run. That it is linear means that the
 sizes lie on a straight line over the number of members (r² says how well they do), so that each further member takes
@@ -14,21 +14,23 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from benchmarks.report import Record, quantile
-from benchmarks.running import begin_round, measure, note
+from benchmarks.running import BOTH, begin_round, failing, measure, note
 from benchmarks.shapes import CHORDS, SHAPES
-from benchmarks.sides import Side
+from benchmarks.sides import SIDES, Side
 
 RUNS = {"chord": 1_000, "chain": 200}
 SIZES = (10, 25, 50, 100)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure both sides, show tables and write the figures."""
-    return measure("workflows", __doc__, Measuring, arguments)
+    """Measure the sides that have workflows, show tables and write the figures."""
+    return measure(
+        "workflows", __doc__, Measuring, arguments, [name for name, side in SIDES.items() if side.of_workflows]
+    )
 
 
 class Measuring:
-    """Rounds of workflows that are run, each on both sides one after the other; then workflows that are only sent."""
+    """Rounds of workflows that are run, each on all sides one after the other; then workflows that are only sent."""
 
     def __init__(self, sides: Sequence[Side], record: Record, options: argparse.Namespace) -> None:
         self.sides = sides
@@ -49,15 +51,21 @@ class Measuring:
     def _run(self, shape: str, size: int) -> None:
         what = f"{shape} of {size:,}, call to result"
         for side in self.sides:
-            for workers in side.of_workflows:
+            if reason := side.lacks.get(shape):
+                self.record.lack(what, side.name, reason)
+            for workers in () if reason else side.of_workflows:
                 if self.only in f"{what} {side.name} {workers}":
-                    side.clear()
-                    with side.working(workers):
-                        seconds = side.produce("run", size, shape)
-                    note(self.record, what, side, workers, quantile(seconds, 50) * 1000, "ms")
+                    with failing(self.record, what, side, workers):
+                        self._time(what, side, workers, shape)
+
+    def _time(self, what: str, side: Side, workers: str, shape: str) -> None:
+        side.clear()
+        with side.working(workers):
+            seconds = side.produce("run", self.runs[shape], shape)
+        note(self.record, what, side, workers, quantile(seconds, 50) * 1000, "ms")
 
     def _send(self, shape: str) -> None:
-        for side in self.sides:
+        for side in (side for side in self.sides if side.name in BOTH):
             for size in SIZES if self.only in f"stored, {shape} {side.name}" else ():
                 side.clear()
                 empty = side.stored()
