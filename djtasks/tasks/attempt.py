@@ -116,7 +116,7 @@ class _Making:
         """Judge; a body may raise anything, and nothing that it raises is to end the process that runs it."""
         attempt = self._judge(error)
         self._running.__exit__(kind, error, traceback)
-        self._attempts.append(attempt._replace(seconds=time.monotonic() - self._begun))
+        self._attempts.append(Attempt(*attempt[:4], time.monotonic() - self._begun))
         return True
 
     def end(self) -> Attempt:

@@ -40,8 +40,9 @@ class Consumer:
 
     def absorb(self, events: Iterable[Event]) -> None:
         """Take note of what has happened in the pool."""
+        now = time.monotonic()
         for event in events:
-            self._moved_at = time.monotonic()
+            self._moved_at = now
             match event:
                 case Ended():
                     self.intake.pace.learn(event.seconds)

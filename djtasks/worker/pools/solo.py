@@ -20,7 +20,7 @@ from djtasks.worker.execution import Holder, Run, execute
 from djtasks.worker.interruption import SIGNAL, Body, MainThreadBody, ThreadBody
 from djtasks.worker.pools.base import Ended, Event, Pool, Returned
 
-TOGETHER_SECONDS = 0.005
+TOGETHER_SECONDS = 0.010
 
 
 class SoloPool(Pool):
@@ -84,17 +84,17 @@ class SoloPool(Pool):
                 break
 
     def _run(self, message: Reservation) -> Ended:
-        body = self._make_body()
-        self._now = message.token, time.monotonic(), body
+        token, body = message.token, self._make_body()
+        self._now = token, time.monotonic(), body
         try:
             body.begin()
             run = execute(message, self.holder, body)
         finally:
             self._now = None
-        self.holder.revoked.discard(message.token)
+        self.holder.revoked.discard(token)
         if run.after is not None:
-            self._waiting[message.token] = run
-        ended = Ended(message.token, run.outcome, run.started_at, run.seconds, run.after is not None)
+            self._waiting[token] = run
+        ended = Ended(token, run.outcome, run.started_at, run.seconds, run.after is not None)
         self._events.append(ended)
         return ended
 
