@@ -61,10 +61,10 @@ class Measuring:
         for clients in CLIENTS["insert"]:
             self.side.clear()
             rate = pgbench(self.side, clients, self.calls, "insert")
-            self._note("insert", f"{clients} at a time", rate)
+            self._note(f"insert, {clients} at a time", "a commit each", rate)
         self.side.clear()
         rate = self.calls / self.side.produce("one by one", self.calls, "add")
-        note(self.record, "insert", self.side, "delay", rate, "tasks/s")
+        note(self.record, "insert, 1 at a time", self.side, "delay", rate, "tasks/s")
 
     def _work(self) -> None:
         for batch in BATCHES:
