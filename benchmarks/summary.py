@@ -58,7 +58,7 @@ LIMITS = """
 SECTIONS = {
     "drain": "How fast messages are taken in and worked off, and how soon an idle worker begins.",
     "workflows": "How long a workflow takes from the call to its last result.",
-    "requests": "How long a request of Django's takes that writes a row, and may send a message in the same transaction.",
+    "requests": "How long a request of Django's takes that writes a row, and may send a message with the same commit.",
     "schedules": "How long one beat takes to send what is due at the same moment.",
     "idle": "What a worker with two processes costs while there is nothing to do, and how long it takes to begin.",
 }
