@@ -197,4 +197,6 @@ def quantile(figures: Sequence[float], percent: int) -> float:
 
 def _compared(what: str, best: dict[str, Series]) -> Iterator[Comparison]:
     if ours := best.pop(US, None):
-        yield from (Comparison(what, ours, theirs) for theirs in best.values())
+        # What costs nothing at all has no ratio.
+        measurable = (theirs for theirs in best.values() if all([*ours.rounds, *theirs.rounds]))
+        yield from (Comparison(what, ours, theirs) for theirs in measurable)

@@ -54,6 +54,14 @@ LIMITS = """
 - Workflows of those sides that have none which hands results on, and any beat but Celery's.
 """
 
+# The page has these, in this order; what djtasks alone can do stands in how-far-it-goes.
+SECTIONS = {
+    "drain": "How fast messages are taken in and worked off, and how soon an idle worker begins.",
+    "workflows": "How long a workflow takes from the call to its last result.",
+    "requests": "How long a request of Django's takes that writes a row, and may send a message with the same commit.",
+    "schedules": "How long one beat takes to send what is due at the same moment.",
+    "idle": "What a worker with two processes costs while there is nothing to do, and how long it takes to begin.",
+}
 CHARTED = {
     "drain": (
         "drain, late acknowledgement",
@@ -81,7 +89,7 @@ def newest(directory: Path) -> list[Record]:
         record = Record.read(path)
         if not record.quick:
             found[record.name] = record
-    return list(found.values())
+    return [found[name] for name in SECTIONS if name in found]
 
 
 def write(records: Sequence[Record], docs: Path) -> Path:
@@ -104,7 +112,8 @@ def page(records: Sequence[Record]) -> str:
 def _sections(record: Record) -> Iterator[str]:
     machine = f"{record.cores} cores, {record.system}, Python {record.python}"
     load = f"; load at the start of each: {', '.join(map(str, record.load))}" if record.load else ""
-    yield f"\n## {record.name.capitalize()}\n\n{record.started_at[:10]}; {machine}; {record.rounds} rounds{load}.\n"
+    yield f"\n## {record.name.capitalize()}\n\n{SECTIONS[record.name]}\n"
+    yield f"Measured {record.started_at[:10]}; {machine}; {record.rounds} rounds{load}.\n"
     if record.name in CHARTED:
         yield f"\n![The best of each side](images/benchmark-{record.name}.svg)\n"
     for thing in record.things:

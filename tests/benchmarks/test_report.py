@@ -60,6 +60,12 @@ def test_a_peer_that_failed_in_a_round_is_still_compared(record: Record) -> None
     assert len(next(record.comparisons()).ratios) == 2
 
 
+def test_what_costs_nothing_has_no_ratio(record: Record) -> None:
+    for side, writes in (("djtasks", 0), ("celery", 5)):
+        record.note("idle, writes", "a minute", side, "processes, 2", writes)
+    assert "idle, writes" not in [each.what for each in record.comparisons()]
+
+
 def test_what_is_lacking_is_noted_once_and_shown_with_its_reason(record: Record) -> None:
     record.lack(LATE, "huey", "a message is gone when a worker has taken it")
     record.lack(EVERYTHING, "dramatiq", "dramatiq is not installed here")
