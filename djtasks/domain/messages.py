@@ -70,7 +70,8 @@ class Reservation(NamedTuple):
     @property
     def token(self) -> Token:
         """The fence: whoever holds an older number can write nothing."""
-        return Token(self.id, self.deliveries)
+        # Asked for many times on the way of each message, and twice as fast as by a call of the class.
+        return tuple.__new__(Token, self[:2])
 
 
 class Token(NamedTuple):

@@ -79,7 +79,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=
 def _quickly(value: Any, max_bytes: int | None, max_depth: int) -> bytes:
     """Encode what consists of plain types alone; return nothing if anything calls for a closer look."""
     try:
-        data = _dump(value) if _is_plain(value, max_bytes, max_depth) else b""
+        data = _dump(value) if type(value) in _SAFE or _is_plain(value, max_bytes, max_depth) else b""
     except (RuntimeError, TypeError, ValueError):
         return b""
     suspect = b"\\u0000" in data or b'{"$' in data or (orjson is None and _has_long_number(data))

@@ -137,7 +137,8 @@ class Request:
 
         ``handed`` is what its upstreams have handed over: a JSON array of what goes before its own arguments.
         """
-        args, kwargs = payloads.decode(prepended(handed, message.args)), payloads.decode(message.kwargs)
+        args = payloads.decode(prepended(handed, message.args))
+        kwargs = payloads.decode(message.kwargs) if message.kwargs != "{}" else {}
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise DecodeError("the row's args are no list, or its kwargs no object")
         options = payloads.decode(message.options) if message.options != "{}" else {}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-AFTER = ("on_success", "on_failure", "on_retry", "after_return")
-
 
 class Hooks:
     """The hooks of a task; as they stand here, they do nothing."""
@@ -37,4 +35,10 @@ class Hooks:
 
     def has_hooks_after(self) -> bool:
         """Say whether anything is to run once the end has been recorded."""
-        return any(getattr(type(self), hook) is not getattr(Hooks, hook) for hook in AFTER)
+        kind = type(self)
+        return not (
+            kind.on_success is Hooks.on_success
+            and kind.on_failure is Hooks.on_failure
+            and kind.on_retry is Hooks.on_retry
+            and kind.after_return is Hooks.after_return
+        )

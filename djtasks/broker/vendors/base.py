@@ -63,7 +63,7 @@ class Vendor(Errors, ABC):
     @property
     def joins(self) -> bool:
         """Whether a transaction is open, of which all becomes a part that is done here."""
-        return self.connection.in_atomic_block or not self.connection.get_autocommit()
+        return self.connection.in_atomic_block or not _commits_by_itself(self.connection)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -180,6 +180,11 @@ class Vendor(Errors, ABC):
     def now(self) -> datetime:
         """Read the clock that all moments of the queue are compared with: the database's."""
         return _clock_of(self.connection)
+
+
+def _commits_by_itself(connection: BaseDatabaseWrapper) -> bool:
+    # Django opens a connection to answer this.
+    return bool(connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit)
 
 
 def _clock_of(connection: BaseDatabaseWrapper) -> datetime:
