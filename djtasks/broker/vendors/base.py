@@ -63,7 +63,7 @@ class Vendor(Errors, ABC):
     @property
     def joins(self) -> bool:
         """Whether a transaction is open, of which all becomes a part that is done here."""
-        return self.connection.in_atomic_block or not self.connection.get_autocommit()
+        return _is_open(self.connection)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -180,6 +180,11 @@ class Vendor(Errors, ABC):
     def now(self) -> datetime:
         """Read the clock that all moments of the queue are compared with: the database's."""
         return _clock_of(self.connection)
+
+
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    # Who has turned autocommit off has one open from the first statement on.
+    return connection.in_atomic_block or (connection.connection is not None and not connection.get_autocommit())
 
 
 def _clock_of(connection: BaseDatabaseWrapper) -> datetime:
