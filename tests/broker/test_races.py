@@ -179,6 +179,21 @@ def test_revoked_messages_never_begin_and_all_others_do(connect: Connect) -> Non
 # Locks
 
 
+def test_what_is_settled_and_begun_is_locked_in_one_order(connect: Connect) -> None:
+    """B3: on PostgreSQL these are two statements; there it is done again."""
+    if connection.vendor != "mysql":
+        pytest.skip("others lock by whole statements, or all at once")
+    consumer, other = connect(), connect()
+    first, last = (held(consumer).token for _ in range(2))
+    with meanwhile(lambda: exchange(consumer, [Settlement(last, DONE)], [(first, True)])) as late:
+        with open_transaction(other):
+            assert other.note({first: '"half"'}) == {first}
+            late.start()
+            until_someone_waits_for_a_lock()
+            assert other.note({last: '"half"'}) == {last}
+        assert late.result().settled == {last}
+
+
 def test_settling_in_any_order_does_not_deadlock(connect: Connect) -> None:
     """B3: eight settle overlapping batches in random order, as after lost answers, while others renew and purge."""
     outcomes = [DONE, Failure(error("no")), Retry(error("again"), delay=60.0), Ignored(), Released(delay=60.0)]

@@ -63,7 +63,7 @@ class Vendor(Errors, ABC):
     @property
     def joins(self) -> bool:
         """Whether a transaction is open, of which all becomes a part that is done here."""
-        return self.connection.in_atomic_block or not _commits_by_itself(self.connection)
+        return _is_open(self.connection)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -182,9 +182,9 @@ class Vendor(Errors, ABC):
         return _clock_of(self.connection)
 
 
-def _commits_by_itself(connection: BaseDatabaseWrapper) -> bool:
-    # Django opens a connection to answer this.
-    return bool(connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit)
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    # Who has turned autocommit off has one open from the first statement on.
+    return connection.in_atomic_block or (connection.connection is not None and not connection.get_autocommit())
 
 
 def _clock_of(connection: BaseDatabaseWrapper) -> datetime:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
 from sqlite3 import SQLITE_CONSTRAINT_PRIMARYKEY
 from typing import Any
 from uuid import UUID
@@ -59,13 +58,17 @@ class PortableVendor(OrmVendor):
         hostname: str,
         retention: float | None,
     ) -> Exchange:
+        ends, late = {each.token: each for each in settlements}, dict(begin)
+        settled, begun = set[Token](), set[Token]()
         with self._transaction() as now:
             # Rows are locked in the order of their ids, by everyone.
-            in_order = sorted(settlements, key=attrgetter("token"))
-            settled = {each.token for each in in_order if self._settle(each, now, hostname, retention)}
-            if feeding := [each.token.id for each in in_order if each.unblocks]:
+            for token in sorted({*ends, *late}):
+                if token in ends and self._settle(ends[token], now, hostname, retention):
+                    settled.add(token)
+                if token in late and self._begin(token, late[token], now):
+                    begun.add(token)
+            if feeding := [each.token.id for each in settlements if each.unblocks]:
                 self._unblock(feeding, now)
-            begun = {token for token, late in sorted(begin) if self._begin(token, late, now)}
             supply = self._reserve(demand, now) if demand else Supply([])
         return Exchange(settled, begun, supply)
 
@@ -104,7 +107,9 @@ class PortableVendor(OrmVendor):
             named = self._leased(tokens)
             rows = self._locked(named, skip=True).order_by("pk").values_list("pk", "deliveries")
             mine = set(tokens) & {Token(str(pk), deliveries) for pk, deliveries in rows}
-            self._messages.filter(pk__in=[token.id for token in mine]).update(leased_until=later(now, lease))
+            # One by one, for MySQL may look for several by reading all rows, and waits for those that others settle.
+            for token in sorted(mine):
+                self._messages.filter(pk=token.id).update(leased_until=later(now, lease))
             # Those that someone has locked are being settled right now.
             held = {Token(str(pk), deliveries) for pk, deliveries in named.values_list("pk", "deliveries")}
         return held & set(tokens)
