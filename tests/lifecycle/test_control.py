@@ -78,7 +78,7 @@ def test_idle_silent_dead_and_unknown_are_told_apart() -> None:
         dead = Worker.objects.create(name="dead@test", host="h", pid=1, pool="solo", slots=1)
         Worker.objects.filter(pk=dead.pk).update(seen_at="2020-01-01T00:00:00Z")
         silent.pause()
-        asked = inspect(timeout=0.5)
+        asked = inspect(timeout=3)
         assert asked.active() == {"idle@test": []}
         assert asked.missing() == {"silent@test": "no answer", "dead@test": "dead"}
         named = inspect(["dead@test", "nobody@test"], timeout=0.5)
