@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,6 +59,21 @@ class Program:
             self.process.kill()
             self.process.wait()
         self._guard.communicate(b"close\n")
+
+
+@contextlib.contextmanager
+def together(commands: Iterable[Sequence[str]], **options: Any) -> Iterator[list[Program]]:
+    """Keep these programs running, and end them all at once."""
+    programs: list[Program] = []
+    try:
+        for command in commands:
+            programs.append(Program(*command, **options))
+        yield programs
+    finally:
+        for program in programs:
+            program.stop()
+        for program in programs:
+            program.close()
 
 
 class RedisServer:

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.hosts import DATABASE_HOST, RULE, Hosts, NoHosts
-from benchmarks.programs import Program
+from benchmarks.programs import Program, together
 from benchmarks.report import Record
 from benchmarks.running import begin_round, measure, note
 from benchmarks.sides import POSTGRES_SETTINGS, Djtasks, Side
@@ -75,7 +75,7 @@ class Measuring:
         if self.only not in kind:
             return
         (backlog := Backlog(side)).fill(WAITING)
-        with running(side, commands) as programs:
+        with together(commands, cwd=ROOT, env=os.environ | side.environment) as programs:
             (steady := Steady(backlog, programs)).begin(self.warm_up)
             used, began_at = used_by(programs, side), time.monotonic()
             self._note(f"{kind}: {count}", side, steady.rate(self.window), "tasks/s")
@@ -99,19 +99,6 @@ def runworker(pool: str, slots: int) -> Command:
     """Return the command of a worker."""
     shape = ("--pool", pool, "--concurrency", str(slots), "--loglevel", "warning")
     return (sys.executable, "-m", "django", "runworker", *shape)
-
-
-@contextlib.contextmanager
-def running(side: Djtasks, commands: Sequence[Command]) -> Iterator[list[Program]]:
-    """Keep these programs running."""
-    programs = [Program(*command, cwd=ROOT, env=os.environ | side.environment) for command in commands]
-    try:
-        yield programs
-    finally:
-        for program in programs:
-            program.stop()
-        for program in programs:
-            program.close()
 
 
 @contextlib.contextmanager

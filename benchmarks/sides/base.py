@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from benchmarks.programs import Program
+from benchmarks.programs import Program, together
 from benchmarks.sides.servers import Servers
 
 ROOT = Path(__file__).parents[2]
@@ -73,17 +73,9 @@ class Side(ABC):
     @contextlib.contextmanager
     def working(self, workers: str) -> Iterator[list[Program]]:
         """Keep these workers at work."""
-        programs: list[Program] = []
-        surroundings = os.environ | self.environment_of(workers)
-        try:
-            for arguments in self.workers[workers]:
-                programs.append(Program(sys.executable, "-m", *arguments, cwd=ROOT, env=surroundings))
+        commands = [(sys.executable, "-m", *arguments) for arguments in self.workers[workers]]
+        with together(commands, cwd=ROOT, env=os.environ | self.environment_of(workers)) as programs:
             yield programs
-        finally:
-            for program in programs:
-                program.stop()
-            for program in programs:
-                program.close()
 
     def environment_of(self, workers: str) -> dict[str, str]:
         """Return the surroundings of these workers, where they differ."""
