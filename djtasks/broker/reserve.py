@@ -7,6 +7,7 @@ lapsed leases and higher priorities lie below it, so the index is read from its 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -50,6 +51,12 @@ class Positions:
         """Return the seconds until the start may be read again."""
         rest = min(self.longest_rest, START_SHARE * self._cost)
         return self._read_from_start_at + rest - time.monotonic()
+
+    def until_look(self, supply: Supply, marks: tuple[Mark, ...] | None) -> float:
+        """Return the seconds, after a reading that began there, until more may be there without being announced."""
+        if marks is not None:
+            return max(0.0, self.until_start())
+        return math.inf if supply.next_due is None else supply.next_due
 
     def learn(self, supply: Supply, marks: tuple[Mark, ...] | None, seconds: float, *, exhausted: bool = False) -> None:
         """Remember what a reading that took ``seconds`` has passed; an exhausted one has passed all that there was."""

@@ -99,9 +99,8 @@ class Consumer:
     # Receiving and running
 
     def _demand(self) -> Demand | None:
-        if self.stopping or self.ledger.outage.lasts:
-            return None
-        return self.intake.demand(lapsed=not self.ledger.outage.recent)
+        receives = not self.stopping and not self.ledger.outage.lasts
+        return self.intake.demand(lapsed=not self.ledger.outage.recent) if receives else None
 
     def _accept(self, message: Reservation) -> None:
         self._moved_at = time.monotonic()
@@ -109,6 +108,8 @@ class Consumer:
         self.holdings.accept(message)
         if outcome := judge.verdict(message, self.holder):
             self.holdings.end(message.token, outcome)
+            if isinstance(outcome, Released):
+                self.intake.strangers.meet(message.task, outcome.delay, judge.grace_of_unknown(message))
         else:
             self.intake.saw(message, judge.is_late(message))
             tell_of_receipt(message, self.holder)
@@ -119,9 +120,8 @@ class Consumer:
             self.intake.pace.begin(count)
 
     def _to_begin(self) -> list[tuple[Token, bool]]:
-        if self.stopping or not self.holdings.waiting:
-            return []
-        return self.holdings.to_begin(self.pool.idle())
+        waits = self.holdings.waiting and not self.stopping
+        return self.holdings.to_begin(self.pool.idle()) if waits else []
 
     def _to_note(self, now: float) -> list[tuple[Token, bool]]:
         """To note that a late message has begun waits for nothing, and for short ones is not worth a write."""

@@ -12,6 +12,7 @@ from djtasks.worker.holdings import Holdings
 from djtasks.worker.pace import Pace
 from djtasks.worker.pools.base import Pool
 from djtasks.worker.rates import LimitedIntake, Rates
+from djtasks.worker.strangers import Strangers
 from djtasks.worker.subscription import Subscription
 
 FULL_SECONDS = 5.0
@@ -39,6 +40,7 @@ class Intake:
         self.holdings = holdings
         self.subscription = Subscription(queues, excluded)
         self.rates = rates or Rates()
+        self.strangers = Strangers()
         self.burst = burst
         self.pace = Pace(pool.slots, pool.runs_abreast)
         self._drained = False
@@ -99,13 +101,11 @@ class Intake:
             if now - self._learned_at > FULL_SECONDS:
                 self._on_saturation(True)
             return None
+        self._leave_alone(self.rates.limited + self.strangers.names(now))
         is_time = bool(self._announced or now >= self._look_at or self.holdings.pending)
-        if self.rates.limited is not self._without:
-            self._without = self.rates.limited
-            self._positions = Positions(settings.POLL_SECONDS, selective=bool(self._without))
         only: Queues = ()
         # Where both want to read, they take turns.
-        if self._without and (self._limited_was_last is False or not is_time):
+        if self.rates.limited and (self._limited_was_last is False or not is_time):
             only = self._limited.names(now)
             if not only and not is_time and self.burst and self._drained:
                 only, limit = self._limited.unknown(), 0
@@ -127,6 +127,13 @@ class Intake:
             ageing=settings.PRIORITY_AGEING_SECONDS,
         )
 
+    def _leave_alone(self, names: tuple[str, ...]) -> None:
+        """Receive messages of these tasks no longer where all others are received."""
+        if names != self._without:
+            self._without = names
+            self._positions = Positions(settings.POLL_SECONDS, selective=bool(names))
+            self._look_at = 0.0
+
     def _capacity(self) -> tuple[int, bool]:
         """Return how many messages to ask for, and whether early ones may begin at once: each has a slot then."""
         self.pace.slots = self.pool.slots
@@ -140,7 +147,7 @@ class Intake:
     def saw(self, message: Reservation, late: bool) -> None:
         """Take note of a message that is going to begin."""
         self.pace.saw(late)
-        if self._without:
+        if self.rates.limited:
             self.rates.take(message.task)
 
     def learn(self, demand: Demand, supply: Supply, seconds: float) -> None:
@@ -153,19 +160,13 @@ class Intake:
         saturated = len(supply.reservations) == demand.limit
         exhausted = bool(demand.without) and not saturated
         self._positions.learn(supply, demand.marks, seconds, exhausted=exhausted)
-        self._look_at = 0.0 if saturated else time.monotonic() + self._until_look(demand, supply)
+        rest = min(settings.POLL_SECONDS * self.pace.jitter(), self._positions.until_look(supply, demand.marks))
+        self._look_at = 0.0 if saturated else min(time.monotonic() + rest, self.strangers.until())
         self._on_saturation(saturated)
         self._drained = demand.marks is None and not supply.reservations
-
-    def _until_look(self, demand: Demand, supply: Supply) -> float:
-        """Return the seconds until more may be there without having been announced."""
-        poll = settings.POLL_SECONDS * self.pace.jitter()
-        if demand.marks is not None:
-            return min(poll, max(0.0, self._positions.until_start()))
-        return poll if supply.next_due is None else min(poll, supply.next_due)
 
     def rest(self) -> float:
         """Return the seconds until it is worth asking again."""
         rest = self._look_at - time.monotonic()
         rest = min(rest, settings.POLL_SECONDS) if rest > 0 else settings.POLL_SECONDS
-        return min(rest, self._limited.rest()) if self._without else rest
+        return min(rest, self._limited.rest()) if self.rates.limited else rest

@@ -103,11 +103,15 @@ def given_up(message: Reservation, begun: bool, holder: Holder) -> Outcome:
     return _lost(message, registry.find(message.task), request, "its worker was stopped while it ran")
 
 
+def grace_of_unknown(message: Reservation) -> float:
+    """Return the seconds for which a message whose task is unknown here may yet wait for a worker that knows it."""
+    return settings.UNKNOWN_TASK_GRACE - max(0.0, message.reserved_at - message.enqueued_at)
+
+
 def _unknown(message: Reservation, request: Request) -> Outcome:
     """Leave a task that nobody here knows to a worker that does; it may be newer than this one."""
-    age = max(0.0, message.reserved_at - message.enqueued_at)
-    if age < settings.UNKNOWN_TASK_GRACE:
-        delay = min(unknown_task_delay(age), max(0.05, settings.UNKNOWN_TASK_GRACE - age))
+    if (grace := grace_of_unknown(message)) > 0:
+        delay = min(unknown_task_delay(settings.UNKNOWN_TASK_GRACE - grace), max(0.05, grace))
         logger.warning("%s[%s] is not registered here; left for another worker", message.task, message.id)
         return Released(delay=delay)
     error = NotRegistered(

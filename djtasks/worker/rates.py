@@ -125,17 +125,12 @@ class LimitedIntake:
                 outlook.waits = supply.next_due is not None
                 continue
             outlook.positions.learn(supply, demand.marks, seconds, exhausted=not supply.reservations)
-            outlook.look_at = 0.0 if supply.reservations else now + self._until_look(outlook, demand, supply)
+            rest = min(settings.POLL_SECONDS, outlook.positions.until_look(supply, demand.marks))
+            outlook.look_at = 0.0 if supply.reservations else now + rest
             if not supply.reservations and demand.marks is None:
                 outlook.waits = False
         for message in supply.reservations:
             self._of(message.task).waits = None
-
-    def _until_look(self, outlook: Outlook, demand: Demand, supply: Supply) -> float:
-        """Return the seconds until more may be there without having been announced."""
-        if demand.marks is not None:
-            return min(settings.POLL_SECONDS, max(0.0, outlook.positions.until_start()))
-        return min(settings.POLL_SECONDS, supply.next_due or settings.POLL_SECONDS)
 
     def unknown(self) -> tuple[str, ...]:
         """Name the tasks of which it is not known whether anything waits for a token."""
