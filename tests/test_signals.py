@@ -183,6 +183,17 @@ def test_listener_that_fails_after_the_commit_harms_nobody(listen: Listen) -> No
     assert add.delay(1, 2).exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_each_of_many_is_told_of(listen: Listen) -> None:
+    """CALL-13: also of those that differ in nothing but their arguments."""
+    heard = {"before": Heard(), "after": Heard()}
+    listen(signals.before_task_publish, heard["before"])
+    listen(signals.after_task_publish, heard["after"])
+    ids = [result.id for result in enqueue_many([(add, (1, 2)), (add, (3, 4))])]
+    for each in heard.values():
+        assert [facts["task_id"] for facts in each] == ids
+
+
 @pytest.mark.parametrize("signal", [signals.before_task_publish, signals.after_task_publish])
 def test_eager_task_is_not_sent(listen: Listen, signal: Signal, settings: Any) -> None:
     """CALL-13, MON-3."""

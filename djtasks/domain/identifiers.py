@@ -40,6 +40,15 @@ def uuid7() -> uuid.UUID:
     return made
 
 
+_CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
+def canonical(value: str | uuid.UUID) -> str:
+    """Return a task id as all rows, logs and handles show it, or raise ``ValueError`` with the way to get one."""
+    # Most are it already, and to read one costs more than to look at it.
+    return value if type(value) is str and _CANONICAL(value) else str(as_uuid(value))
+
+
 def as_uuid(value: str | uuid.UUID) -> uuid.UUID:
     """Return a task id as a UUID, or raise ``ValueError`` with the way to get one."""
     if isinstance(value, uuid.UUID):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from djtasks.domain import options, rates
-from djtasks.domain.identifiers import as_uuid, check_priority, check_queue_name, check_task_name, signal_name
+from djtasks.domain.identifiers import canonical, check_priority, check_queue_name, check_task_name, signal_name
 from djtasks.management.messages import LABELS
 from djtasks.management.workers import QUESTIONS
 
@@ -226,7 +226,7 @@ stamp = _checked(_stamp)
 queue_name = _checked(check_queue_name)
 queue_names = _checked(lambda text: [check_queue_name(name) for name in _names(text)])
 task_name = _checked(check_task_name)
-task_id = _checked(lambda text: str(as_uuid(text)))
+task_id = _checked(canonical)
 json_list = _checked(lambda text: _json(text, list))
 json_dict = _checked(lambda text: _json(text, dict))
 

@@ -19,7 +19,7 @@ from djtasks.tasks.canvas.draft import as_signature
 from djtasks.tasks.canvas.inline import Inline
 from djtasks.tasks.canvas.laying import Layout
 from djtasks.tasks.definition import Definition
-from djtasks.tasks.preparing import UNSENT, Args, Kwargs, Options, containers, handle_of, prepare
+from djtasks.tasks.preparing import UNSENT, Args, Kwargs, Options, containers, handle_of, prepare, prepare_many
 from djtasks.tasks.results.result import AsyncResult, EagerResult
 from djtasks.tasks.sending import insert, insert_or_find, insert_workflow
 
@@ -124,14 +124,22 @@ def enqueue_many(calls: Iterable[Sequence[Any] | Data]) -> list[Any]:
     signatures = [_signature_of(position, call) for position, call in enumerate(calls)]
     if settings.TASK_ALWAYS_EAGER:
         return [Inline().run(each) for each in signatures]
+    if any(kind_of(each) or _has_links(each["options"]) for each in signatures):
+        return _insert_workflows(signatures)
+    calls_ = [(each["task"], each["args"], each["kwargs"], each["options"]) for each in signatures]
+    messages = list(prepare_many(calls_))
+    insert(messages, [str(options["task_id"]) for _, _, _, options in calls_ if options.get("task_id")])
+    return [
+        handle_of(message, registry.find(message.task), options)
+        for message, (_, _, _, options) in zip(messages, calls_, strict=True)
+    ]
+
+
+def _insert_workflows(signatures: Sequence[Data]) -> list[Any]:
     layouts = [Layout() for _ in signatures]
     messages = (message for layout, each in zip(layouts, signatures, strict=True) for message in layout.messages(each))
     edges = chain.from_iterable(layout.edges for layout in layouts)
-    chosen = chain.from_iterable(layout.chosen for layout in layouts)
-    if any(kind_of(each) or _has_links(each["options"]) for each in signatures):
-        insert_workflow(messages, edges, chosen)
-    else:
-        insert(list(messages), list(chosen))
+    insert_workflow(messages, edges, chain.from_iterable(layout.chosen for layout in layouts))
     return [layout.handle for layout in layouts]
 
 

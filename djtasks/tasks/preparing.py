@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from djtasks import signals
 from djtasks.conf import settings
 from djtasks.domain import payloads
-from djtasks.domain.identifiers import as_uuid, check_priority, check_queue_name, uuid7
+from djtasks.domain.identifiers import canonical, check_priority, check_queue_name, uuid7
 from djtasks.domain.messages import NewMessage
 from djtasks.domain.options import (
     CALL_OPTIONS,
@@ -60,21 +60,19 @@ def prepare(
     args, kwargs = _arguments(name, task, args, kwargs, part.handed)
     if settings.TASK_ROUTES:
         options = routing.routed(name, task, args, kwargs, options)
-    limit = settings.MAX_PAYLOAD_BYTES
     queue = routing.check_known(check_queue_name(_option(options, task, "queue", settings.TASK_DEFAULT_QUEUE)))
     priority = check_priority(_priority(options, task))
     delay, due_at = _due(options)
     expires_in, expires_at = _expiry(options, task)
     parent, root, trail = _lineage(options, task)
-    task_id = str(as_uuid(options["task_id"]) if options.get("task_id") else uuid7())
+    task_id = canonical(options.get("task_id") or uuid7())
     headers = _headers(options, task)
     if part.sends:
         _tell_before(task_id, name, args, kwargs, headers, queue)
     return NewMessage(
-        id=task_id,
-        task=name,
-        args=payloads.encode(args, where="args", max_bytes=limit) if args else "[]",
-        kwargs=payloads.encode(kwargs, where="kwargs", max_bytes=limit) if kwargs else "{}",
+        task_id,
+        name,
+        *_encoded(args, kwargs),
         queue=queue,
         priority=priority,
         delay=delay,
@@ -83,9 +81,38 @@ def prepare(
         expires_at=expires_at,
         acks_late=task.acks_late if task is not None and options.get("acks_late") is None else options.get("acks_late"),
         options=_encode_options(options, task, headers, {**trail, **part.kept}),
-        group=str(as_uuid(options["group_id"])) if options.get("group_id") else None,
+        group=canonical(options["group_id"]) if options.get("group_id") else None,
         root=root,
         parent=parent,
+    )
+
+
+def prepare_many(calls: Iterable[tuple[str, Args, Kwargs, Options]]) -> Iterator[NewMessage]:
+    """Make the messages of many calls: one that differs from the one before in its arguments alone costs only these."""
+    model: NewMessage | None = None
+    before: Options = {}
+    # A route and a receiver may look at the arguments.
+    alike = not (settings.TASK_ROUTES or signals.before_task_publish.receivers)
+    for name, args, kwargs, options in calls:
+        task = registry.find(name)
+        if model is not None and alike and name == model.task and options == before and not options.get("task_id"):
+            yield _another(model, task, args, kwargs)
+        else:
+            model, before = prepare(name, task, args, kwargs, options), options
+            yield model
+
+
+def _another(model: NewMessage, task: Task | None, args: Args, kwargs: Kwargs) -> NewMessage:
+    """Make a message that has an id and arguments of its own."""
+    args, kwargs = _arguments(model.task, task, args, kwargs, 0)
+    return NewMessage._make((str(uuid7()), model.task, *_encoded(args, kwargs), *model[4:]))
+
+
+def _encoded(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
+    limit = settings.MAX_PAYLOAD_BYTES
+    return (
+        payloads.encode(args, where="args", max_bytes=limit) if args else "[]",
+        payloads.encode(kwargs, where="kwargs", max_bytes=limit) if kwargs else "{}",
     )
 
 
@@ -153,7 +180,7 @@ def _lineage(options: Options, task: Task | None) -> tuple[str | None, str | Non
         parent, root = parent or run[1].id, root or run[1].root_id
         if not run[0].trail or options.get("add_to_parent") is False:
             return None, root, {"parent_id": parent}
-    return parent and str(as_uuid(parent)), root and str(as_uuid(root)), {}
+    return parent and canonical(parent), root and canonical(root), {}
 
 
 def _headers(options: Options, task: Task | None) -> dict[str, Any]:

@@ -68,6 +68,12 @@ def test_worker_answers_what_it_does(diary: Diary) -> None:
         assert worker.stop() == 0
 
 
+def leave_dead_worker(name: str) -> None:
+    Worker.objects.filter(name=name).delete()
+    dead = Worker.objects.create(name=name, host="h", pid=1, pool="solo", slots=1)
+    Worker.objects.filter(pk=dead.pk).update(seen_at="2020-01-01T00:00:00Z")
+
+
 def test_idle_silent_dead_and_unknown_are_told_apart() -> None:
     """WORK-10, WORK-11: silence is not death."""
     with (
@@ -75,15 +81,18 @@ def test_idle_silent_dead_and_unknown_are_told_apart() -> None:
         running_worker("-n", "silent@test", concurrency=1, **CALM) as silent,
     ):
         until_ready(idle, silent)
-        dead = Worker.objects.create(name="dead@test", host="h", pid=1, pool="solo", slots=1)
-        Worker.objects.filter(pk=dead.pk).update(seen_at="2020-01-01T00:00:00Z")
         silent.pause()
+        leave_dead_worker("dead@test")
         asked = inspect(timeout=3)
         assert asked.active() == {"idle@test": []}
         assert asked.missing() == {"silent@test": "no answer", "dead@test": "dead"}
+        # The idle one clears away now and then what is dead.
+        idle.pause()
+        leave_dead_worker("dead@test")
         named = inspect(["dead@test", "nobody@test"], timeout=0.5)
         assert named.active() is None
         assert named.missing() == {"dead@test": "dead", "nobody@test": "unknown"}
+        idle.resume()
         silent.resume()
         wait_until(lambda: inspect("silent@test").active() == [])
 

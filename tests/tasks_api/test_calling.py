@@ -515,6 +515,33 @@ def test_many_messages_are_one_statement_and_keep_their_order() -> None:
     assert [result.id for result in results] == sorted(result.id for result in results)
 
 
+def test_neighbours_among_many_share_no_more_than_is_the_same() -> None:
+    """One that differs from the one before in its arguments alone is made from it: it must not show."""
+    mail, again = {"queue": "mail", "headers": {"a": 1}}, {"queue": "mail", "headers": {"a": 1}}
+    calls: list[Any] = [
+        (add, (1, 2)),
+        (add, (3,), {"y": 4}),
+        (add, (5, 6), {}, mail),
+        (add, (7, 8), {}, again),
+        (note, (9,), {}, again),
+        (add, (1, 1), {}, {**mail, "headers": {"a": 2}}),
+        (add, (2, 2)),
+    ]
+    messages = [sent(result) for result in enqueue_many(calls)]
+    alone = [sent(call[0].apply_async(*call[1:3], **(call[3] if len(call) > 3 else {}))) for call in calls]
+    for one, other in zip(messages, alone, strict=True):
+        facts = [(each.task, each.args, each.kwargs, each.queue, each.options) for each in (one, other)]
+        assert facts[0] == facts[1]
+    assert len({message.pk for message in messages}) == len(calls)
+
+
+def test_each_of_many_is_checked_by_itself() -> None:
+    for wrong, error in ((({"x": object()}, 1), EncodeError), ((1, 2, 3), TypeError)):
+        with pytest.raises(error):
+            enqueue_many([(add, (1, 2)), (add, wrong)])
+    assert not Message.objects.exists()
+
+
 def test_call_may_leave_out_what_it_does_not_need_and_have_options() -> None:
     calls = [(note, [1]), [add, None, {"x": 1, "y": 2}], (echo,), (add, (1, 2), None, {"queue": "far", "priority": 7})]
     messages = [sent(result) for result in enqueue_many(calls)]

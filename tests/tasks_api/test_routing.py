@@ -131,6 +131,12 @@ def test_every_way_of_sending_is_routed(settings: Any) -> None:
     assert [queue_of(result) for result in sent] == ["sums"] * 6
 
 
+def test_route_by_arguments_is_asked_for_each_of_many(settings: Any) -> None:
+    """ROUTE-1."""
+    settings.DJTASKS = {"TASK_ROUTES": [lambda name, args, kwargs, options, **more: {"queue": f"q{args[0]}"}]}
+    assert [queue_of(result) for result in enqueue_many([(add, (1, 2)), (add, (3, 4))])] == ["q1", "q3"]
+
+
 def test_eager_run_sees_where_it_would_have_gone(settings: Any) -> None:
     settings.DJTASKS = {"TASK_ROUTES": {"*": "by-route"}, "TASK_ALWAYS_EAGER": True}
     assert look.delay("queue").get() == {"queue": "by-route"}

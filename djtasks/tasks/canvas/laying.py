@@ -11,7 +11,7 @@ from typing import Any
 
 from djtasks.conf import settings
 from djtasks.domain import signatures
-from djtasks.domain.identifiers import as_uuid, uuid7
+from djtasks.domain.identifiers import canonical, uuid7
 from djtasks.domain.messages import NewMessage
 from djtasks.domain.signatures import (
     GATHER,
@@ -114,7 +114,7 @@ class Layout(Placing):
             # From each to each there would be as many edges as the members of one times those of the other.
             gathered = yield from self.gather(before, Place(feeds=FEEDS), link_error=options.get("link_error"))
             place = place._replace(after=gathered._replace(handle=before.handle, hands=before.hands))
-        group_id = str(as_uuid(options.get("task_id") or uuid7()))
+        group_id = canonical(options.get("task_id") or uuid7())
         feeds = FEEDS if place.as_one or place.feeds else FEEDS_NOBODY
         here = Place(place.after, place.others, group_id, as_one=True, feeds=feeds)
         handles: list[Any] = []

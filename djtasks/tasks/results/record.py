@@ -11,7 +11,7 @@ from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
 from djtasks.domain import states
 from djtasks.domain.batches import batches
-from djtasks.domain.identifiers import as_uuid
+from djtasks.domain.identifiers import canonical
 from djtasks.exceptions import TaskRevokedError
 from djtasks.models import Message, Result
 from djtasks.tasks import errors
@@ -46,7 +46,7 @@ class Recorded(Identified):
     _stored: ClassVar[bool] = True
 
     def __init__(self, id: str | UUID, task_name: str | None = None) -> None:
-        self.id = str(as_uuid(id))
+        self.id = canonical(id)
         self.task_name = task_name
         self._ended: Result | None = None
 
