@@ -14,16 +14,17 @@ from djtasks.domain.workflows import Edge
 BATCH = 5000
 
 
-def enqueue(messages: Sequence[NewMessage]) -> datetime | None:
+def enqueue(messages: Sequence[NewMessage], chosen: Sequence[str] = ()) -> datetime | None:
     """Insert the messages in one statement: they are there if, and as soon as, the caller's transaction commits.
 
-    Returns when that was, by the database's clock. Raises AlreadyEnqueued where an id is taken.
+    Returns when that was, by the database's clock. Raises AlreadyEnqueued where an id is taken, which only one can be
+    that was ``chosen``.
     """
     vendor = shared_vendor()
     if not messages:
         return None
     # In the caller's transaction no savepoint is worth its price: ids that are new wait for nobody.
-    return vendor.insert(messages) if vendor.joins else patiently(vendor, vendor.insert, messages)
+    return vendor.insert(messages, chosen) if vendor.joins else patiently(vendor, vendor.insert, messages, chosen)
 
 
 def enqueue_workflow(messages: Iterable[NewMessage], edges: Iterable[Edge]) -> None:

@@ -59,7 +59,7 @@ def insert_workflow(messages: Iterable[NewMessage], edges: Iterable[Edge], chose
 
 def _insert_chosen(vendor: Vendor, messages: Sequence[NewMessage], chosen: Sequence[str]) -> datetime | None:
     with vendor.atomic():
-        enqueued_at = enqueue(messages)
+        enqueued_at = enqueue(messages, chosen)
         _check_that_none_has_ended(chosen)
     return enqueued_at
 

@@ -49,8 +49,8 @@ class Vendor(Errors, ABC):
     # Calling
 
     @abstractmethod
-    def insert(self, messages: Sequence[NewMessage]) -> datetime:
-        """Insert all of the messages, in the transaction that is open, and say when; or none: AlreadyEnqueued."""
+    def insert(self, messages: Sequence[NewMessage], chosen: Sequence[str] | None = None) -> datetime:
+        """Insert all messages in the open transaction, and say when; or none: a ``chosen`` id (or any) is taken."""
 
     @abstractmethod
     def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:

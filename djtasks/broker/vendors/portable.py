@@ -38,7 +38,7 @@ class PortableVendor(OrmVendor):
     transient_codes = frozenset({1213, 1205})
     taken_codes = frozenset({1062, "23505", SQLITE_CONSTRAINT_PRIMARYKEY})
 
-    def insert(self, messages: Sequence[NewMessage]) -> datetime:
+    def insert(self, messages: Sequence[NewMessage], chosen: Sequence[str] | None = None) -> datetime:
         with self.taken_refused(messages), self._transaction() as now:
             self._messages.bulk_create([message_of(new, now) for new in messages])
         return now

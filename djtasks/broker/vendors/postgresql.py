@@ -25,6 +25,7 @@ from djtasks.broker.vendors import postgresql_workflows as workflows
 from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
 from djtasks.broker.vendors.base import Listener, Vendor
 from djtasks.broker.vendors.errors import already_enqueued, code_of
+from djtasks.broker.vendors.postgresql_parameters import Parameters
 from djtasks.broker.vendors.postgresql_session import Rows, Session, Statement
 from djtasks.broker.vendors.rows import adopted
 from djtasks.conf import settings
@@ -56,28 +57,29 @@ class PostgresqlVendor(Vendor):
 
     def insert_workflow(self, messages: Sequence[NewMessage], edges: Sequence[Edge]) -> None:
         if messages:
-            values = {**parameters.of_messages(messages), "announce": settings.NOTIFY is not False}
-            with self.taken_refused(messages):
-                row = self._run_visibly(inserting.INSERT_WORKFLOW, values)
-            if row is None or row[0] != len(messages):
-                raise already_enqueued(messages)
+            self._insert_many(messages, None)
         if edges:
             self._run((inserting.INSERT_EDGES, parameters.of_edges(edges)))
 
-    def insert(self, messages: Sequence[NewMessage]) -> datetime:
-        if len(messages) == 1:
-            statement = inserting.INSERT_AND_CHOOSE if self.alias in _with_listeners else inserting.INSERT
-            values = messages[0]._asdict()
-        else:
-            statement, values = inserting.INSERT_MANY, parameters.of_messages(messages)
+    def insert(self, messages: Sequence[NewMessage], chosen: Sequence[str] | None = None) -> datetime:
+        if len(messages) > 1:
+            enqueued_at, _ = self._insert_many(messages, chosen)
+            return enqueued_at
+        statement = inserting.INSERT_AND_CHOOSE if self.alias in _with_listeners else inserting.INSERT
+        enqueued_at, told = self._insert(messages, statement, messages[0]._asdict())
+        (_with_listeners.discard if told is None else _with_listeners.add)(self.alias)
+        return enqueued_at
+
+    def _insert_many(self, messages: Sequence[NewMessage], chosen: Sequence[str] | None) -> tuple[datetime, object]:
+        differing, values = parameters.of_messages(messages, chosen)
+        return self._insert(messages, inserting.insert_many(differing), values)
+
+    def _insert(self, messages: Sequence[NewMessage], statement: str, values: Parameters) -> tuple[datetime, object]:
         with self.taken_refused(messages):
             row = self._run_visibly(statement, {**values, "announce": settings.NOTIFY is not False})
         if row is None or row[0] != len(messages):
             raise already_enqueued(messages)
-        if statement is not inserting.INSERT_MANY:
-            (_with_listeners.discard if row[2] is None else _with_listeners.add)(self.alias)
-        enqueued_at: datetime = row[3]
-        return enqueued_at
+        return row[3], row[2]
 
     # Working
 
@@ -148,8 +150,7 @@ class PostgresqlVendor(Vendor):
         self._run((sql.END_BLOCKED, {"id": parameters.plain(ids), **how, "hostname": hostname, "retention": retention}))
 
     def purge_results(self, limit: int) -> int:
-        (rows,) = self._run((sql.PURGE_RESULTS, {"limit": limit}))
-        return len(rows)
+        return len(self._run((sql.PURGE_RESULTS, {"limit": limit}))[0])
 
     # Waiting
 

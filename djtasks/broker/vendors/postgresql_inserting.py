@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL, VANISHED_SECONDS
 
 # The enqueuer pays for an announcement only where a worker waits for one: every NOTIFY takes a lock
@@ -47,22 +49,26 @@ INSERT_AND_CHOOSE = f"{_INSERT} {_MAY_ANNOUNCE} THEN ({_CALL_TWO}) END, enqueued
 _DUE_AT = "COALESCE(to_timestamp(due_at), statement_timestamp() + delay * interval '1 second')"
 _EXPIRES_AT = "COALESCE(to_timestamp(expires_at), statement_timestamp() + expires_in * interval '1 second')"
 
+_TYPES = {
+    **{"id": "uuid", "task": "text", "args": "text", "kwargs": "text", "queue": "text", "priority": "int2"},
+    **{"delay": "float8", "due_at": "float8", "expires_in": "float8", "expires_at": "float8", "acks_late": "bool"},
+    **{"options": "text", "group": "uuid", "root": "uuid", "parent": "uuid"},
+    **{"inputs": "text", "feeds": "int2", "blocked": "bool"},
+}
+
 # All or none: to skip a few and to insert the others would be neither.
+# What a blocked message says of its time counts once it is blocked no longer.
 _INSERT_MANY = f"""
 WITH inserted AS (
-    INSERT INTO djtasks_message ({_NEW_COLUMNS}{{more}})
-    SELECT id, task, args, kwargs, queue, priority, {{due_at}}, {{expires_at}}, acks_late, options, "group", root,
-        parent, statement_timestamp(){{values}}
-    FROM unnest(
-        %(id)s::uuid[], %(task)s::text[], %(args)s::text[], %(kwargs)s::text[], %(queue)s::text[],
-        %(priority)s::int2[], %(delay)s::float8[], %(due_at)s::float8[], %(expires_in)s::float8[],
-        %(expires_at)s::float8[], %(acks_late)s::bool[], %(options)s::text[], %(group)s::uuid[], %(root)s::uuid[],
-        %(parent)s::uuid[]{{arrays}}
-    ) AS new (
-        id, task, args, kwargs, queue, priority, delay, due_at, expires_in, expires_at, acks_late, options, "group",
-        root, parent{{names}}
-    )
-    WHERE NOT EXISTS (SELECT FROM djtasks_message WHERE id = ANY (%(id)s::uuid[]))
+    INSERT INTO djtasks_message ({_NEW_COLUMNS}, inputs, feeds, delay, eta, lifetime)
+    SELECT id, task, args, kwargs, queue, priority,
+        CASE WHEN NOT blocked THEN {_DUE_AT} END,
+        CASE WHEN blocked THEN to_timestamp(expires_at) ELSE {_EXPIRES_AT} END,
+        acks_late, options, "group", root, parent, statement_timestamp(), inputs, feeds,
+        CASE WHEN blocked THEN delay END, CASE WHEN blocked THEN to_timestamp(due_at) END,
+        CASE WHEN blocked THEN expires_in END
+    FROM unnest({{arrays}}) AS differing ({{names}}), (SELECT {{same}}) AS same
+    WHERE NOT EXISTS (SELECT FROM djtasks_message WHERE id = ANY (%(chosen)s::uuid[]))
     RETURNING queue, due_at
 )
 SELECT count(*), pg_backend_pid(), (
@@ -70,19 +76,19 @@ SELECT count(*), pg_backend_pid(), (
     FROM (SELECT DISTINCT queue FROM inserted WHERE due_at IS NOT NULL) AS queues WHERE {SOMEONE_LISTENS}
 ), statement_timestamp() FROM inserted
 """
-INSERT_MANY = _INSERT_MANY.format(more="", due_at=_DUE_AT, expires_at=_EXPIRES_AT, values="", arrays="", names="")
 
-# What a blocked message says of its time counts once it is blocked no longer.
-INSERT_WORKFLOW = _INSERT_MANY.format(
-    more=", inputs, feeds, delay, eta, lifetime",
-    due_at=f"CASE WHEN NOT blocked THEN {_DUE_AT} END",
-    expires_at=f"CASE WHEN blocked THEN to_timestamp(expires_at) ELSE {_EXPIRES_AT} END",
-    values=""", inputs, feeds,
-        CASE WHEN blocked THEN delay END, CASE WHEN blocked THEN to_timestamp(due_at) END,
-        CASE WHEN blocked THEN expires_in END""",
-    arrays=", %(inputs)s::text[], %(feeds)s::int2[], %(blocked)s::bool[]",
-    names=", inputs, feeds, blocked",
-)
+
+@lru_cache(maxsize=64)
+def insert_many(differing: tuple[str, ...]) -> str:
+    """Give the statement that inserts many messages, whose other columns are all the same and are sent but once."""
+    same = [f'%({name})s::{kind} AS "{name}"' for name, kind in _TYPES.items() if name not in differing]
+    return _INSERT_MANY.format(
+        arrays=", ".join(f"%({name})s::{_TYPES[name]}[]" for name in differing),
+        names=", ".join(f'"{name}"' for name in differing),
+        same=", ".join(same),
+    )
+
+
 INSERT_EDGES = """
 INSERT INTO djtasks_dependency (message, upstream, position, "on")
 SELECT * FROM unnest(%(message)s::uuid[], %(upstream)s::uuid[], %(position)s::int[], %(on)s::text[])

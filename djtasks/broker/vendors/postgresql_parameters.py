@@ -18,13 +18,21 @@ from djtasks.domain.workflows import Edge
 Parameters = dict[str, Any]
 
 
-def of_messages(messages: Sequence[NewMessage]) -> Parameters:
-    """Give the parameters of INSERT_MANY and INSERT_WORKFLOW."""
+def of_messages(
+    messages: Sequence[NewMessage], chosen: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], Parameters]:
+    """Give the columns in which messages differ, and the parameters of ``insert_many`` for these.
+
+    Any id may be taken, or only those ``chosen``.
+    """
     columns = dict(zip(NewMessage._fields, zip(*messages, strict=True), strict=True))
-    return {
-        name: texts(column) if name in ("task", "args", "kwargs", "queue", "options", "inputs") else plain(column)
-        for name, column in columns.items()
-    }
+    parameters: Parameters = dict(zip(NewMessage._fields, messages[0], strict=True))
+    differing = ("id", *(name for name, each in columns.items() if name != "id" and each.count(each[0]) < len(each)))
+    for name in differing:
+        write = texts if name in ("task", "args", "kwargs", "queue", "options", "inputs") else plain
+        parameters[name] = write(columns[name])
+    parameters["chosen"] = parameters["id"] if chosen is None else plain(chosen)
+    return differing, parameters
 
 
 def of_edges(edges: Sequence[Edge]) -> Parameters:

@@ -43,7 +43,7 @@ class SqliteVendor(PortableVendor):
     one_writer = True
     transient_codes = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT})
 
-    def insert(self, messages: Sequence[NewMessage]) -> datetime:
+    def insert(self, messages: Sequence[NewMessage], chosen: Sequence[str] | None = None) -> datetime:
         clock = Clock(self.connection)
         rows = [new_row(new, clock) for new in messages]
         with self.taken_refused(messages), self._bound(), self.atomic(), self.connection.cursor() as cursor:
