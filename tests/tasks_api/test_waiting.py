@@ -166,6 +166,7 @@ def test_ends_of_others_wake_nobody() -> None:
     """RES-4: they are passed by until the interval is over."""
     (mine,), others = send_many(1, queue="another"), send_many(5)
     with Watch(None, 1.0) as watch:
+        assert watch._wait({mine.id: None}, 1) == [mine.id]  # it listens from now on, and has to look once more
         watch._vendor.await_results([each.id for each in others])
         run_until_empty("default")
         begun = time.monotonic()

@@ -101,7 +101,7 @@ class Awaited(Recorded, Tree):
 
     def _outcome(self, propagate: bool) -> Any:
         """Return the value of what has ended; None where its result was not kept."""
-        record = None if self.ignored else self._record()
+        record = None if self.ignored else self._result() or self._record()
         if isinstance(record, Message):
             raise not_visible(self.id)
         if record is None:

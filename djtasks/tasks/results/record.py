@@ -172,9 +172,11 @@ class Recorded(Identified):
         if self._ended is not None:
             return self._ended
         message: Message | None = rows_of(Message).filter(pk=self.id).first()
-        if message is not None:
-            return message
-        self._ended = rows_of(Result).filter(pk=self.id).first()
+        return self._result() if message is None else message
+
+    def _result(self) -> Result | None:
+        if self._ended is None:
+            self._ended = rows_of(Result).filter(pk=self.id).first()
         return self._ended
 
 

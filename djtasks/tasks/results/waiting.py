@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from django.db import OperationalError, connections
 
-from djtasks.broker.vendors import private_vendor
+from djtasks.broker.vendors import Listener, private_vendor
 from djtasks.broker.vendors.base import RESULTS_CHANNEL
 from djtasks.conf import settings
 from djtasks.domain.batches import batches
@@ -43,17 +43,15 @@ class Watch:
         self._interval = max(interval, SHORTEST_INTERVAL)
         self._given_up = given_up or threading.Event()
         self._vendor = private_vendor()
+        # What is short has ended before anybody could be asked to tell of it, which costs a commit.
+        self._listener: Listener | None = None
 
     def __enter__(self) -> Watch:
-        try:
-            self._listener = self._vendor.listen(RESULTS_CHANNEL)
-        except BaseException:
-            self._vendor.connection.close()
-            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         self._vendor.connection.close()
 
     def in_order(self, ids: Sequence[str]) -> Iterator[list[str]]:
@@ -61,8 +59,7 @@ class Watch:
         for batch in batches(ids, BATCH):
             while batch:
                 # Only for the first is the waiter woken: by then many of those behind it have ended, too.
-                self._vendor.await_results(batch[:1])
-                living = self._vendor.living(batch)
+                living = self._living(batch, batch[:1])
                 gone = list(takewhile(lambda each: each not in living, batch))  # noqa: B023, used up at once
                 if gone:
                     del batch[: len(gone)]
@@ -78,19 +75,28 @@ class Watch:
         candidates: Collection[str] = list(awaited)
         while awaited and not self._given_up.is_set():
             for batch in batches(candidates, BATCH):
-                self._vendor.await_results(batch)
-                living = self._vendor.living(batch)
+                living = self._living(batch, batch)
                 if gone := [each for each in batch if each not in living]:
                     for each in gone:
                         del awaited[each]
                     yield gone
             candidates = self._wait(awaited, len(awaited)) if awaited else ()
 
+    def _living(self, batch: Sequence[str], told_of: Sequence[str]) -> set[str]:
+        """Say who lives; whoever ends after this look is told of, as soon as somebody listens."""
+        if self._listener is not None:
+            self._vendor.await_results(told_of)
+        return self._vendor.living(batch)
+
     def _wait(self, awaited: Mapping[str, None], many: int) -> Collection[str]:
         """Sleep until some of these may have ended, at most for an interval; return which are to be looked at.
 
         To be woken is to look at so ``many``.
         """
+        if self._listener is None:
+            # They may have ended since the last look, which nobody was asked to tell of.
+            self._listener = self._vendor.listen(RESULTS_CHANNEL)
+            return list(awaited)
         now = time.monotonic()
         pause = many / LOOKS_A_SECOND
         until = now + max(self._interval, pause)
