@@ -304,6 +304,22 @@ def test_queue_works_on_a_connection_with_server_side_binding(options: dict[str,
         usual.close()
 
 
+def test_whoever_wraps_queries_may_send_while_it_does(private: Vendor) -> None:
+    """Between a statement of ours and its answer lies their own."""
+    usual, also = shared_vendor(), [new()]
+
+    def send_also(execute: Any, *query: Any) -> Any:
+        answer = execute(*query)
+        if also:
+            usual.insert([also.pop()])
+        return answer
+
+    send(usual)  # and so there is a cursor to be used again
+    with usual.connection.execute_wrapper(send_also):
+        send(usual)
+    assert len(reserve(private)) == 3
+
+
 # Literals
 
 TEXTS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from importlib import import_module
 
 from django.db import connections
@@ -37,9 +38,16 @@ def vendor_for(connection: BaseDatabaseWrapper, *, private: bool = False) -> Ven
     return vendor
 
 
+_shared = threading.local()
+
+
 def shared_vendor() -> Vendor:
     """Return the vendor on the caller's own connection, so that a message joins the caller's transaction."""
-    return vendor_for(connections[settings.DATABASE])
+    connection = connections[settings.DATABASE]
+    vendor: Vendor | None = getattr(_shared, "vendor", None)
+    if vendor is None or vendor.connection is not connection:
+        vendor = _shared.vendor = vendor_for(connection)
+    return vendor
 
 
 def private_vendor() -> Vendor:

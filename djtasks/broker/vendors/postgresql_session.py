@@ -26,17 +26,22 @@ class Session:
     def __init__(self, connection: BaseDatabaseWrapper, *, private: bool) -> None:
         self.connection = connection
         self.private = private
-        # Django's option for poolers that lend connections by transaction: nothing must stay in a session.
-        told = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-        self.may_last = bool(settings.PREPARED_STATEMENTS) and not told
         self._raw: Any = None
         self._cursors: Sequence[psycopg.Cursor[Any]] = ()
+        self._spare: list[psycopg.Cursor[Any]] = []
 
     def run(self, *statements: Statement) -> list[Rows]:
         """Run statements as one transaction in one round trip, or within the transaction that is open."""
         if self.private and not self.lasts:
             return self._send([(SETTINGS, {"local": True, "pid": 0}), *statements])[1:]
         return self._send(statements)
+
+    @property
+    def may_last(self) -> bool:
+        """Whether anything may stay in a session, where no pooler shows itself."""
+        # Django's option for poolers that lend connections by transaction.
+        told = self.connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+        return bool(settings.PREPARED_STATEMENTS) and not told
 
     @property
     def lasts(self) -> bool:
@@ -57,17 +62,21 @@ class Session:
     def run_visibly(self, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
         """Run one statement as Django's cursors do, for all who count, log or wrap queries; return its first row."""
         with self.connection.cursor() as cursor:
-            raw = self.connection.connection
+            raw, _ = self._connect(0)
             usual = raw.prepare_threshold
-            # Bound by the server, a statement can be prepared, and planning is half its cost.
-            cursor.cursor = psycopg.Cursor(raw)
+            # Bound by the server, a statement can be prepared, and planning is half its cost. Whoever wraps queries may
+            # send some here, too, before this one is read.
+            ours = self._spare.pop() if self._spare else psycopg.Cursor(raw)
+            theirs, cursor.cursor = cursor.cursor, ours
             if not self.private:
                 raw.prepare_threshold = PREPARE_AFTER if self.may_last and raw not in _pooled else None
             try:
                 cursor.execute(statement, values)
                 row: tuple[Any, ...] | None = cursor.fetchone()
+                self._spare.append(ours)
             finally:
                 raw.prepare_threshold = usual
+                cursor.cursor = theirs
             if row is not None:
                 # The answer comes before anything is prepared.
                 self._note_pooler(row[1])
@@ -100,7 +109,7 @@ class Session:
         self.connection.ensure_connection()
         raw = self.connection.connection
         if raw is not self._raw:
-            self._raw, self._cursors = raw, ()
+            self._raw, self._cursors, self._spare = raw, (), []
             # An application's session stays as it is.
             if self.private and self.may_last:
                 self._set_up(raw)
