@@ -60,7 +60,7 @@ class Heartbeat(threading.Thread):
         super().__init__(name="djtasks-heartbeat", daemon=True)
         self.worker = worker
         self.listening = True
-        self._hears = False
+        self._hears = self._said = False
         self._tokens = tokens
         self._announced = announced
         self._lost = lost
@@ -102,7 +102,7 @@ class Heartbeat(threading.Thread):
                 self._pause = min(LONGEST_PAUSE, 2 * self._pause)
             finally:
                 self.deadline.end()
-                self._close(vendor)
+                close(vendor)
 
     def _beat(self, vendor: Vendor) -> None:
         self._sign_at = self._renew_at = time.monotonic()
@@ -128,8 +128,7 @@ class Heartbeat(threading.Thread):
                     self._noted(write_notes(vendor, notes))
                 if now >= self._sign_at:
                     self._sign_at = now + SIGN_OF_LIFE_SECONDS
-                    self.worker["memory"] = self._memory() or None
-                    sign(vendor, self.worker, listening=self.listening and self._hears)
+                    self._sign(vendor)
                 if now >= self.purge_at:
                     more = purge_in_turn(vendor, self.worker["id"], time.time())
                     self.purge_at = now + (BREATH_SECONDS if more else PURGE_SECONDS)
@@ -155,6 +154,15 @@ class Heartbeat(threading.Thread):
             self._lost(sorted(lost))
         self._renewed(began_at)
 
+    def _sign(self, vendor: Vendor) -> None:
+        self.worker["memory"] = self._memory() or None
+        listens = self.listening and self._hears
+        sign(vendor, self.worker, listening=listens)
+        if listens and not self._said:
+            # Whoever sent something before it could read this has announced nothing.
+            self._announced()
+        self._said = listens
+
     def _look(self, vendor: Vendor, now: float) -> None:
         """Learn which of the held messages were revoked: of that, too, an announcement may be lost."""
         # What has just been received was not revoked a moment ago.
@@ -179,11 +187,13 @@ class Heartbeat(threading.Thread):
         """Stop beating and take the worker's row away."""
         self._ended.set()
 
-    def _close(self, vendor: Vendor) -> None:
-        try:
-            vendor.connection.close()
-        except Error:
-            logger.debug("the broken connection could not be closed", exc_info=True)
+
+def close(vendor: Vendor) -> None:
+    """Close a connection that may be broken."""
+    try:
+        vendor.connection.close()
+    except Error:
+        logger.debug("the broken connection could not be closed", exc_info=True)
 
 
 def sign(vendor: Vendor, worker: dict[str, Any], *, listening: bool) -> None:

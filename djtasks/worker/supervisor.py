@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections import deque
@@ -16,7 +17,7 @@ from djtasks.broker.deadlines import Watch
 from djtasks.broker.pause import paused
 from djtasks.broker.vendors import Vendor, private_vendor
 from djtasks.conf import settings
-from djtasks.domain.identifiers import uuid7
+from djtasks.domain.identifiers import new_id
 from djtasks.domain.messages import Token
 from djtasks.worker.autoscale import Autoscaler
 from djtasks.worker.execution import Holder
@@ -28,7 +29,7 @@ from djtasks.worker.shutdown import Shutdown, Stage
 from djtasks.worker.verbs import perform
 
 logger = logging.getLogger("djtasks.worker")
-BUSY_SECONDS = 1.0
+BUSY_SECONDS = 5.0
 
 
 class Supervisor:
@@ -37,7 +38,7 @@ class Supervisor:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.vendor = private_vendor()
-        self.lanes = lanes_of(plan, Holder(str(uuid7()), plan.hostname), self.vendor, self._saturated)
+        self.lanes = lanes_of(plan, Holder(new_id(), plan.hostname), self.vendor, self._saturated)
         main = self.lanes.main
         self.holder = main.pool.holder
         self.pool, self.intake, self.limits, self.rates = main.pool, main.intake, main.limits, main.intake.rates
@@ -58,7 +59,7 @@ class Supervisor:
         self.shutdown = Shutdown(self.pool.alarm, grace=plan.grace, soft_seconds=settings.WORKER_SOFT_SHUTDOWN_TIMEOUT)
         self._lost_tokens: deque[Token] = deque()
         self._revoked_tokens: deque[dict[Token, str]] = deque()
-        self._free_at = 0.0
+        self._busy_since = math.inf
         self._paused: Queues = ()
         self.heartbeat.mailbox.besides = self._read_pauses
         self.stopping = False
@@ -170,5 +171,8 @@ class Supervisor:
         if self.autoscaler:
             self.autoscaler.saturated = saturated
         if not saturated:
-            self._free_at = now
-        self.heartbeat.listen(now - self._free_at < BUSY_SECONDS)
+            self._busy_since = math.inf
+        # The last look may lie a whole interval back: what was found then says nothing of the time in between.
+        elif self._busy_since == math.inf:
+            self._busy_since = now
+        self.heartbeat.listen(now - self._busy_since < BUSY_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from djtasks.worker.heartbeat import concerns
 from tests.helpers import wait_until
 from tests.tasks import note
 from tests.worker.test_beating import Beat, beating
+from tests.worker.test_verbs import supervisor
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
@@ -30,6 +32,8 @@ def beats() -> Iterator[list[Beat]]:
     with ExitStack() as stack:
         made = [stack.enter_context(beating()) for _ in range(WORKERS)]
         wait_until(lambda: Worker.objects.filter(listening=True).count() == WORKERS)
+        # As each begins, it looks at what came before; and once more at what came before that was known.
+        wait_until(lambda: all(beat.announcements >= 2 for beat in made))
         # Who sends for the first time finds out that somebody listens, and wakes them all.
         postgresql._with_listeners.clear()
         before = [beat.announcements for beat in made]
@@ -83,3 +87,18 @@ def test_only_those_are_woken_who_serve_the_queue(beats: list[Beat]) -> None:
 )
 def test_announcement_names_those_it_is_for_or_nobody(announcement: str, answer: bool) -> None:
     assert concerns("me", announcement) is answer
+
+
+def test_worker_listens_unless_it_has_been_busy_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C9: when it last looked in vain says nothing of how busy it has been since."""
+    worker = supervisor()
+    monkeypatch.setattr("djtasks.worker.supervisor.BUSY_SECONDS", 0.2)
+    worker._saturated(False)
+    idle_until = time.monotonic() + 0.3
+    wait_until(lambda: time.monotonic() > idle_until)
+    worker._saturated(True)
+    assert worker.heartbeat.listening
+    wait_until(lambda: worker._saturated(True) or not worker.heartbeat.listening)
+    worker._saturated(False)
+    assert worker.heartbeat.listening
+    worker.pool.close()

@@ -161,3 +161,14 @@ def test_new_messages_are_announced(token: Token, restart: bool) -> None:
         before = beat.announcements
         note.delay("diary", "word")
         wait_until(lambda: beat.announcements > before)
+
+
+@pytest.mark.postgres
+def test_whoever_listens_again_looks_once_more() -> None:
+    """C10: while it does not listen, nobody announces anything to it."""
+    with beating() as beat:
+        for listening in (True, False, True):
+            before = beat.announcements
+            beat.thread.listen(listening)
+            wait_until(lambda listening=listening: Worker.objects.filter(pk=beat.id, listening=listening).exists())
+        wait_until(lambda: beat.announcements > before)
