@@ -10,7 +10,7 @@ from djtasks.backend import results, telling
 from djtasks.backend.adopting import adopt
 from djtasks.backend.declaring import as_it_stood
 from djtasks.conf import settings
-from djtasks.domain.identifiers import uuid7
+from djtasks.domain.identifiers import new_id
 from djtasks.domain.messages import NewMessage
 from djtasks.tasks import eager
 from djtasks.tasks.preparing import UNSENT, Part, prepare
@@ -22,7 +22,7 @@ def enqueue(backend: Any, task: Any, args: Any, kwargs: Any) -> Any:
     """Insert the message of a task, and return Django's result of it; raise TypeError for what is no JSON."""
     ours = adopt(task)
     given = task if task.backend == backend.alias else as_it_stood(task, backend=backend.alias)
-    made = results.make(given, str(uuid7()), args, kwargs)
+    made = results.make(given, new_id(), args, kwargs)
     options = {"task_id": made.id, "queue": task.queue_name, "priority": int(task.priority), "eta": task.run_after}
     part = (UNSENT if settings.TASK_ALWAYS_EAGER else Part())._replace(kept=_kept(backend, task, ours))
     message = prepare(ours.name, ours, made.args, made.kwargs, options, part)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from djtasks.domain.identifiers import uuid7
+from djtasks.domain.identifiers import new_id
 from djtasks.domain.messages import NewMessage
 
 
@@ -28,5 +28,5 @@ def messages_of(options: str, failed: Mapping[str, Any], error: str) -> list[New
 
 def _message_of(kept: Mapping[str, Any], told: Mapping[str, Any]) -> NewMessage:
     # Its id is new, since what has failed may be run again, and fail again.
-    message = NewMessage(**{**kept, "id": str(uuid7())})
+    message = NewMessage(**{**kept, "id": new_id()})
     return message._replace(options=json.dumps({**json.loads(message.options), "failed": told}))

@@ -24,6 +24,20 @@ HIGHEST_PRIORITY = 100
 
 def uuid7() -> uuid.UUID:
     """Return a new id that is greater than every earlier one of this process (RFC 9562)."""
+    # As the standard library's own does: the checks of UUID() cost as much as all the rest.
+    made = _new(uuid.UUID)
+    _set(made, "int", _next())
+    _set(made, "is_safe", uuid.SafeUUID.unknown)
+    return made
+
+
+def new_id() -> str:
+    """Return a new id as all rows, logs and handles show it."""
+    text = f"{_next():032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _next() -> int:
     global _last
     random = int.from_bytes(urandom(10), "big") >> 6
     now = time_ns() // 1_000_000 << 74 | random
@@ -33,11 +47,7 @@ def uuid7() -> uuid.UUID:
             now = _last + 1 + (random & 0xFFFF_FFFF)
         _last = now
     high, low = now >> 62, now & 0x3FFF_FFFF_FFFF_FFFF
-    # As the standard library's own does: the checks of UUID() cost as much as all the rest.
-    made = _new(uuid.UUID)
-    _set(made, "int", high >> 12 << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0x2 << 62 | low)
-    _set(made, "is_safe", uuid.SafeUUID.unknown)
-    return made
+    return high >> 12 << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0x2 << 62 | low
 
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch

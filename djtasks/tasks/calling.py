@@ -19,7 +19,17 @@ from djtasks.tasks.canvas.draft import as_signature
 from djtasks.tasks.canvas.inline import Inline
 from djtasks.tasks.canvas.laying import Layout
 from djtasks.tasks.definition import Definition
-from djtasks.tasks.preparing import UNSENT, Args, Kwargs, Options, containers, handle_of, prepare, prepare_many
+from djtasks.tasks.preparing import (
+    UNSENT,
+    Args,
+    Kwargs,
+    Options,
+    PlainCall,
+    containers,
+    handle_of,
+    prepare,
+    prepare_many,
+)
 from djtasks.tasks.results.result import AsyncResult, EagerResult
 from djtasks.tasks.sending import insert, insert_or_find, insert_workflow
 
@@ -121,17 +131,22 @@ def enqueue_many(calls: Iterable[Sequence[Any] | Data]) -> list[Any]:
     Each call is a signature, or ``(task, args, kwargs)`` or ``(task, args, kwargs, options)``; what is left out is
     empty.
     """
-    signatures = [_signature_of(position, call) for position, call in enumerate(calls)]
+    wanted = [_wanted(position, call) for position, call in enumerate(calls)]
+    alone = [each for each in wanted if isinstance(each, tuple) and not _has_links(each[3])]
+    if len(alone) == len(wanted) and not settings.TASK_ALWAYS_EAGER:
+        return _insert_alone(alone)
+    signatures = [plain(*each) if isinstance(each, tuple) else each for each in wanted]
     if settings.TASK_ALWAYS_EAGER:
         return [Inline().run(each) for each in signatures]
-    if any(kind_of(each) or _has_links(each["options"]) for each in signatures):
-        return _insert_workflows(signatures)
-    calls_ = [(each["task"], each["args"], each["kwargs"], each["options"]) for each in signatures]
-    messages = list(prepare_many(calls_))
-    insert(messages, [str(options["task_id"]) for _, _, _, options in calls_ if options.get("task_id")])
+    return _insert_workflows(signatures)
+
+
+def _insert_alone(calls: Sequence[PlainCall]) -> list[Any]:
+    messages = list(prepare_many(calls))
+    insert(messages, [str(options["task_id"]) for _, _, _, options in calls if options.get("task_id")])
     return [
         handle_of(message, registry.find(message.task), options)
-        for message, (_, _, _, options) in zip(messages, calls_, strict=True)
+        for message, (_, _, _, options) in zip(messages, calls, strict=True)
     ]
 
 
@@ -143,10 +158,10 @@ def _insert_workflows(signatures: Sequence[Data]) -> list[Any]:
     return [layout.handle for layout in layouts]
 
 
-def _signature_of(position: int, call: Sequence[Any] | Data) -> Data:
+def _wanted(position: int, call: Sequence[Any] | Data) -> PlainCall | Data:
+    """Return what calls a single task as such a call, and all else as a signature."""
     if isinstance(call, Mapping) and isinstance(call.get("task"), str):
-        signature: Data = as_signature(call)
-        return signature
+        return _unless_plain(as_signature(call))
     if not isinstance(call, (tuple, list)) or not 1 <= len(call) <= 4 or not hasattr(call[0], "apply_async"):
         raise TypeError(f"call {position} is not (task, args, kwargs[, options]), nor a signature: {call!r:.100}")
     task, args, kwargs, options = [*call, None, None, None][:4]
@@ -154,5 +169,11 @@ def _signature_of(position: int, call: Sequence[Any] | Data) -> Data:
         raise TypeError(f"enqueue_many takes no option 'exist_ok': send call {position} with apply_async")
     if not isinstance(task, Definition):
         # One of Django's, with what was changed for this call.
-        return dict(task.signature(args, kwargs, options))
-    return plain(task.name, args, kwargs, options or {})
+        return _unless_plain(task.signature(args, kwargs, options))
+    return task.name, args, kwargs, options or {}
+
+
+def _unless_plain(signature: Data) -> PlainCall | Data:
+    if kind_of(signature):
+        return signature
+    return signature["task"], signature["args"], signature["kwargs"], signature["options"]

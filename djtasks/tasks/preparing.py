@@ -12,7 +12,7 @@ from django.utils import timezone
 from djtasks import signals
 from djtasks.conf import settings
 from djtasks.domain import payloads
-from djtasks.domain.identifiers import canonical, check_priority, check_queue_name, uuid7
+from djtasks.domain.identifiers import canonical, check_priority, check_queue_name, new_id
 from djtasks.domain.messages import NewMessage
 from djtasks.domain.options import (
     CALL_OPTIONS,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Args = Sequence[Any] | None
 Kwargs = Mapping[str, Any] | None
 Options = Mapping[str, Any]
+PlainCall = tuple[str, Args, Kwargs, Options]
 
 
 class Part(NamedTuple):
@@ -65,7 +66,7 @@ def prepare(
     delay, due_at = _due(options)
     expires_in, expires_at = _expiry(options, task)
     parent, root, trail = _lineage(options, task)
-    task_id = canonical(options.get("task_id") or uuid7())
+    task_id = canonical(options["task_id"]) if options.get("task_id") else new_id()
     headers = _headers(options, task)
     if part.sends:
         _tell_before(task_id, name, args, kwargs, headers, queue)
@@ -87,7 +88,7 @@ def prepare(
     )
 
 
-def prepare_many(calls: Iterable[tuple[str, Args, Kwargs, Options]]) -> Iterator[NewMessage]:
+def prepare_many(calls: Iterable[PlainCall]) -> Iterator[NewMessage]:
     """Make the messages of many calls: one that differs from the one before in its arguments alone costs only these."""
     model: NewMessage | None = None
     before: Options = {}
@@ -105,7 +106,7 @@ def prepare_many(calls: Iterable[tuple[str, Args, Kwargs, Options]]) -> Iterator
 def _another(model: NewMessage, task: Task | None, args: Args, kwargs: Kwargs) -> NewMessage:
     """Make a message that has an id and arguments of its own."""
     args, kwargs = _arguments(model.task, task, args, kwargs, 0)
-    return NewMessage._make((str(uuid7()), model.task, *_encoded(args, kwargs), *model[4:]))
+    return NewMessage._make((new_id(), model.task, *_encoded(args, kwargs), *model[4:]))
 
 
 def _encoded(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:

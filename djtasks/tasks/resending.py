@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from djtasks.domain.identifiers import uuid7
+from djtasks.domain.identifiers import new_id
 from djtasks.models import Invocation
 from djtasks.tasks import registry
 from djtasks.tasks.preparing import Part, handle_of, prepare
@@ -33,7 +33,7 @@ def send_by(
     like: Invocation | None = None,
 ) -> AsyncResult:
     """Send a task for an operator; what the options leave open is as the call of another one like it had it."""
-    task, task_id = registry.find(name), str(uuid7())
+    task, task_id = registry.find(name), new_id()
     stored = {} if like is None else _stored(like, args, kwargs)
     call = {**{key: stored[key] for key in SAID & stored.keys()}, **options, "task_id": task_id}
     kept = {key: stored[key] for key in stored.keys() - SAID - ITS_OWN} | {SENT_BY: operator}

@@ -15,7 +15,7 @@ from djtasks.broker.settle import settle
 from djtasks.broker.vendors import Vendor, shared_vendor
 from djtasks.conf import settings
 from djtasks.domain import outcomes, states
-from djtasks.domain.identifiers import uuid7
+from djtasks.domain.identifiers import new_id
 from djtasks.domain.messages import Demand, Reservation, Token
 from djtasks.domain.outcomes import Outcome, Settlement
 from djtasks.models import Message
@@ -59,7 +59,7 @@ class InlineWorker:
     """Takes one message after the other, here and now, on the caller's own connection."""
 
     def __init__(self, name: str = HOSTNAME) -> None:
-        self.holder = Holder(str(uuid7()), name)
+        self.holder = Holder(new_id(), name)
         self.holder.note = self._note
         self.aftermath = Aftermath(self.holder, AtOnce())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from djtasks.domain.identifiers import uuid7
+from djtasks.domain.identifiers import new_id
 from djtasks.domain.messages import NewMessage
 from djtasks.domain.signatures import Call, Data, Stream, copied, merged, merged_for_members
 from djtasks.tasks.canvas.laying import Laying, Layout
@@ -35,7 +35,7 @@ class Freezing(Layout):
         """Give a task its id."""
         yield from ()
         options = merged(signature, call).options
-        stub = NewMessage(options.get("task_id") or str(uuid7()), signature["task"])
+        stub = NewMessage(options.get("task_id") or new_id(), signature["task"])
         signature["options"]["task_id"] = stub.id
         parent = place.after and place.after.handle
         return Laid(self.handle_of(stub, options, parent), (stub.id,), stub)
@@ -45,9 +45,9 @@ class Freezing(Layout):
     def group(self, signature: Data, call: Call, place: Place) -> Laying:
         """Give a group its id, and another one to the message that stands for it."""
         options = merged_for_members(signature, call).options
-        signature["options"]["task_id"] = options.get("task_id") or str(uuid7())
+        signature["options"]["task_id"] = options.get("task_id") or new_id()
         if place.as_one:
-            signature["options"].setdefault("gather_id", str(uuid7()))
+            signature["options"].setdefault("gather_id", new_id())
         return super().group(signature, call, place)
 
     def chord(self, signature: Data, call: Call, place: Place) -> Laying:
