@@ -170,7 +170,7 @@ def _wanted(position: int, call: Sequence[Any] | Data) -> PlainCall | Data:
     if not isinstance(task, Definition):
         # One of Django's, with what was changed for this call.
         return _unless_plain(task.signature(args, kwargs, options))
-    return task.name, args, kwargs, options or {}
+    return task.name, args, kwargs, options or NOTHING_MORE.options
 
 
 def _unless_plain(signature: Data) -> PlainCall | Data:
