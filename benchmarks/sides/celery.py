@@ -26,6 +26,7 @@ class CeleryWithRedis(OnRedis):
         "prefork, 2": (_worker("prefork", 2),),
         "prefork, 8": (_worker("prefork", 8),),
         "threads, 16": (_worker("threads", 16),),
+        "threads, 64": (_worker("threads", 64),),
         "2 solo workers": (_worker("solo", 1, "one"), _worker("solo", 1, "two")),
         "prefork, 1": (_worker("prefork", 1),),
         "solo": (_worker("solo", 1),),

@@ -26,6 +26,7 @@ class Djtasks(OnPostgres):
         "processes, 2": (_runworker("processes", 2),),
         "processes, 8": (_runworker("processes", 8),),
         "threads, 16": (_runworker("threads", 16),),
+        "threads, 64": (_runworker("threads", 64),),
         "2 solo workers": (_runworker("solo", 1), _runworker("solo", 1)),
         "processes, 1": (_runworker("processes", 1),),
         "solo": (_runworker("solo", 1),),
