@@ -68,7 +68,10 @@ WITH inserted AS (
         CASE WHEN blocked THEN delay END, CASE WHEN blocked THEN to_timestamp(due_at) END,
         CASE WHEN blocked THEN expires_in END
     FROM unnest({{arrays}}) AS differing ({{names}}), (SELECT {{same}}) AS same
-    WHERE NOT EXISTS (SELECT FROM djtasks_message WHERE id = ANY (%(chosen)s::uuid[]))
+    WHERE NOT EXISTS (
+        SELECT FROM unnest(%(chosen)s::uuid[]) AS chosen (id)
+        CROSS JOIN LATERAL (SELECT FROM djtasks_message AS taken WHERE taken.id = chosen.id LIMIT 1) AS found
+    )
     RETURNING queue, due_at
 )
 SELECT count(*), pg_backend_pid(), (
