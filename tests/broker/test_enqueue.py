@@ -147,8 +147,9 @@ def test_refusal_leaves_the_callers_transaction_usable(vendor: Vendor) -> None:
     (known,) = send(vendor)
     with open_transaction(vendor):
         for messages in ([new(id=known)], [new(), new(id=known)]):
-            with pytest.raises(AlreadyEnqueued):
-                vendor.insert(messages)
+            for chosen in (None, [known]):
+                with pytest.raises(AlreadyEnqueued):
+                    vendor.insert(messages, chosen)
         (sent,) = send(vendor)
     assert {str(key) for key in Message.objects.values_list("pk", flat=True)} == {known, sent}
 
