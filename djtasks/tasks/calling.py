@@ -160,7 +160,7 @@ def _insert_workflows(signatures: Sequence[Data]) -> list[Any]:
 
 def _wanted(position: int, call: Sequence[Any] | Data) -> PlainCall | Data:
     """Return what calls a single task as such a call, and all else as a signature."""
-    if isinstance(call, Mapping) and isinstance(call.get("task"), str):
+    if not isinstance(call, (tuple, list)) and isinstance(call, Mapping) and isinstance(call.get("task"), str):
         return _unless_plain(as_signature(call))
     if not isinstance(call, (tuple, list)) or not 1 <= len(call) <= 4 or not hasattr(call[0], "apply_async"):
         raise TypeError(f"call {position} is not (task, args, kwargs[, options]), nor a signature: {call!r:.100}")

@@ -130,11 +130,13 @@ def _arguments(
 
 def containers(name: str, args: Args, kwargs: Kwargs) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return arguments as tuple and dict; raise TypeError for what is neither."""
-    if args is not None and (isinstance(args, (str, bytes, Mapping)) or not isinstance(args, Iterable)):
+    if args is None or type(args) is tuple:
+        args = args or ()
+    elif isinstance(args, (str, bytes, Mapping)) or not isinstance(args, Iterable):
         raise TypeError(f"args of {name} is a list or tuple of arguments, not {type(args).__name__}")
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise TypeError(f"kwargs of {name} is a dict of arguments, not {type(kwargs).__name__}")
-    return tuple(args or ()), dict(kwargs or {})
+    return tuple(args), dict(kwargs or {})
 
 
 def _option(options: Options, task: Task | None, name: str, default: Any) -> Any:
