@@ -19,7 +19,7 @@ import psutil
 from benchmarks.programs import Program
 from benchmarks.report import Record
 from benchmarks.running import begin_round, measure, note
-from benchmarks.sides import CeleryWithRedis, Djtasks, Side
+from benchmarks.sides import CeleryInDjango, CeleryWithRedis, Djtasks, Side
 
 TASKS = 200
 # PostgreSQL counts what a session has done up to ten seconds later.
@@ -34,15 +34,19 @@ PAUSE = 0.005
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure both sides, show a table and write the figures."""
+    """Measure all sides, show a table and write the figures."""
     return measure("idle", __doc__, Measuring, arguments)
 
 
 class Measuring:
-    """Rounds of starts and of idling, of both sides one after the other."""
+    """Rounds of starts and of idling, of all sides one after the other."""
 
     def __init__(self, sides: Sequence[Side], record: Record, options: argparse.Namespace) -> None:
         self.sides = [side for side in sides if isinstance(side, (Djtasks, CeleryWithRedis))]
+        # Its worker loads no Django where no task needs one.
+        self.sides += [
+            CeleryInDjango(side.server, side.database) for side in sides if isinstance(side, CeleryWithRedis)
+        ]
         self.record = record
         self.seconds = 10.0 if options.quick else 60.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.sides.base import Side
-from benchmarks.sides.celery import CeleryWithRedis
+from benchmarks.sides.celery import CeleryInDjango, CeleryWithRedis
 from benchmarks.sides.django_ox import DjangoOx
 from benchmarks.sides.django_q2 import DjangoQ2
 from benchmarks.sides.django_tasks_db import DjangoTasksDb
@@ -14,7 +14,7 @@ from benchmarks.sides.pgqueuer import Pgqueuer
 from benchmarks.sides.procrastinate import Procrastinate
 from benchmarks.sides.servers import POSTGRES_SETTINGS, Servers
 
-__all__ = ["ALL", "POSTGRES_SETTINGS", "SIDES", "CeleryWithRedis", "Djtasks", "Servers", "Side"]
+__all__ = ["ALL", "POSTGRES_SETTINGS", "SIDES", "CeleryInDjango", "CeleryWithRedis", "Djtasks", "Servers", "Side"]
 
 SIDES: dict[str, type[Side]] = {
     side.name: side

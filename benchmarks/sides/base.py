@@ -39,6 +39,8 @@ class Side(ABC):
     of_waiting: ClassVar[str]
     of_workflows: ClassVar[tuple[str, ...]] = ()
     bulk: ClassVar[int] = 4_000
+    # Whose calling program it is, where it is not its own.
+    caller: ClassVar[str] = ""
     environment: dict[str, str]
 
     @classmethod
@@ -58,7 +60,9 @@ class Side(ABC):
 
     def produce(self, how: str, count: int, task: str, **environment: str) -> Any:
         """Run the calling program; return what it measured."""
-        return json.loads(self.run("benchmarks.producer", self.name, how, str(count), task, **environment))
+        return json.loads(
+            self.run("benchmarks.producer", self.caller or self.name, how, str(count), task, **environment)
+        )
 
     def answer_requests(self, count: int) -> dict[str, list[float]]:
         """Let the calling program answer requests of Django's; return how long each took, of either kind."""

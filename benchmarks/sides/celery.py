@@ -41,3 +41,15 @@ class CeleryWithRedis(OnRedis):
 
     def left(self) -> int:
         return int(self.broker.llen("celery")) + int(self.broker.hlen("unacked"))
+
+
+class CeleryInDjango(CeleryWithRedis):
+    """The same in a Django project, which Celery's worker makes ready for its tasks."""
+
+    name = "celery in Django"
+    title = "Celery in Django + Redis"
+    packages = (*CeleryWithRedis.packages, "Django", "psycopg")
+    caller = "celery"
+
+    def environment_of(self, workers: str) -> dict[str, str]:
+        return self.environment | self.project

@@ -17,10 +17,14 @@ class WithoutDjango(Side):
 
     database: str
 
+    @property
+    def project(self) -> dict[str, str]:
+        """Where the plain project is found."""
+        return {"DJANGO_SETTINGS_MODULE": "benchmarks.apps.plain_settings", "DATABASE_URL": self.database}
+
     def answer_requests(self, count: int) -> dict[str, list[float]]:
-        project = {"DJANGO_SETTINGS_MODULE": "benchmarks.apps.plain_settings", "DATABASE_URL": self.database}
-        self.run("django", "migrate", "--verbosity=0", **project)
-        return dict(self.produce("requests", count, "add", **project))
+        self.run("django", "migrate", "--verbosity=0", **self.project)
+        return dict(self.produce("requests", count, "add", **self.project))
 
 
 class OnPostgres(Side):
@@ -78,7 +82,8 @@ class OnPostgres(Side):
 class OnRedis(WithoutDjango):
     """A side whose messages and results lie in a Redis that keeps nothing on disk."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, database: str) -> None:
+        self.server, self.database = server, database
         # Results in a database of their own, so that Redis itself knows how many there are.
         self.broker, self.backend = server.connect(0), server.connect(1)
         self.environment = self.addresses(server)
@@ -89,9 +94,7 @@ class OnRedis(WithoutDjango):
 
     @classmethod
     def start(cls, servers: Servers) -> Self:
-        side = cls(servers.redis)
-        side.database = servers.postgres.url
-        return side
+        return cls(servers.redis, servers.postgres.url)
 
     def results(self) -> int:
         return int(self.backend.dbsize())
