@@ -30,14 +30,16 @@ class Positions:
     """
 
     def __init__(self, poll_seconds: float, *, selective: bool = False) -> None:
+        self.selective = selective
         self.longest_rest = LONGEST_REST if selective else poll_seconds
         self.since: float | None = None
         self._marks: dict[Pair, Mark] = {}
         self._cost = 0.0
+        self._cut_short = False
         self._read_from_start_at = float("-inf")
 
     def marks(self) -> tuple[Mark, ...] | None:
-        """Say where to begin: None is the start, which may take one part in twenty of the time."""
+        """Say where to begin: None is the start, which may take one part in twenty of the time, or is worth more."""
         if (not self._marks and self.since is None) or self.until_start() <= 0:
             return None
         return tuple(self._marks.values())
@@ -58,13 +60,18 @@ class Positions:
             return max(0.0, self.until_start())
         return math.inf if supply.next_due is None else supply.next_due
 
-    def learn(self, supply: Supply, marks: tuple[Mark, ...] | None, seconds: float, *, exhausted: bool = False) -> None:
-        """Remember what a reading that took ``seconds`` has passed; an exhausted one has passed all that there was."""
+    def learn(self, supply: Supply, marks: tuple[Mark, ...] | None, seconds: float, *, full: bool) -> None:
+        """Remember what a reading that took ``seconds`` has passed: all that there was, unless its limit is full."""
         if marks is None:
             self.forget()
             self._read_from_start_at = time.monotonic()
             self._cost = seconds
-        if exhausted and supply.read_at is not None:
+            # Selective ones read all of them in any case.
+            self._cut_short = full and not self.selective
+        elif self._cut_short and not full:
+            # Of the queues and priorities that have no mark yet, others may be full.
+            self._read_from_start_at = float("-inf")
+        if self.selective and not full and supply.read_at is not None:
             self._marks.clear()
             self.since = supply.read_at - COMMIT_SECONDS
             return

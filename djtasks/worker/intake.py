@@ -158,8 +158,7 @@ class Intake:
             self._limited.learn(demand, supply, seconds)
             return
         saturated = len(supply.reservations) == demand.limit
-        exhausted = bool(demand.without) and not saturated
-        self._positions.learn(supply, demand.marks, seconds, exhausted=exhausted)
+        self._positions.learn(supply, demand.marks, seconds, full=saturated)
         rest = min(settings.POLL_SECONDS * self.pace.jitter(), self._positions.until_look(supply, demand.marks))
         self._look_at = 0.0 if saturated else min(time.monotonic() + rest, self.strangers.until())
         self._on_saturation(saturated)

@@ -124,7 +124,7 @@ class LimitedIntake:
             if not demand.limit:
                 outlook.waits = supply.next_due is not None
                 continue
-            outlook.positions.learn(supply, demand.marks, seconds, exhausted=not supply.reservations)
+            outlook.positions.learn(supply, demand.marks, seconds, full=bool(supply.reservations))
             rest = min(settings.POLL_SECONDS, outlook.positions.until_look(supply, demand.marks))
             outlook.look_at = 0.0 if supply.reservations else now + rest
             if not supply.reservations and demand.marks is None:

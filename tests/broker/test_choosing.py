@@ -91,7 +91,7 @@ def read(vendor: Vendor, positions: Positions, limit: int = 1, seconds: float = 
     """Read once from where the positions say, and let them learn that it took so long."""
     marks, since = positions.beginning()
     supply = exchange(vendor, wanted=demand(limit, marks=marks, since=since, **given)).supply
-    positions.learn(supply, marks, seconds=seconds, exhausted=len(supply.reservations) < limit)
+    positions.learn(supply, marks, seconds=seconds, full=len(supply.reservations) == limit)
     return [message.id for message in supply.reservations]
 
 
@@ -130,10 +130,10 @@ def test_start_is_read_again_as_seldom_as_it_costs() -> None:
     """WORK-4: a head that takes a second is read again in twenty, and not at every poll."""
     plain, selective = Positions(1.0), Positions(1.0, selective=True)
     for positions in (plain, selective):
-        positions.learn(Supply([], None, 1_700_000_000.0), None, 1.0, exhausted=positions is selective)
+        positions.learn(Supply([], None, 1_700_000_000.0), None, 1.0, full=False)
     assert plain.until_start() <= 1 and 19 < selective.until_start() <= 20
     assert plain.marks() is None and selective.marks() == ()
-    selective.learn(Supply([], None, 1_700_000_000.0), None, 1000.0, exhausted=True)
+    selective.learn(Supply([], None, 1_700_000_000.0), None, 1000.0, full=False)
     assert selective.until_start() <= 60
 
 
@@ -141,12 +141,12 @@ def test_reading_for_several_begins_with_the_one_that_has_read_least(vendor: Ven
     ahead, behind = Positions(60.0, selective=True), Positions(60.0, selective=True)
     assert beginning_of([ahead, behind]) == (None, None)
     first, second = held(vendor), held(vendor)
-    ahead.learn(Supply([second]), None, 60.0)
+    ahead.learn(Supply([second]), None, 60.0, full=True)
     assert beginning_of([ahead, behind]) == (None, None)
-    behind.learn(Supply([first]), None, 60.0)
+    behind.learn(Supply([first]), None, 60.0, full=True)
     marks, since = beginning_of([ahead, behind])
     assert [mark.id for mark in marks or ()] == [first.id] and since == 0
-    behind.learn(Supply([], None, second.due_at + 100), (), 0.1, exhausted=True)
+    behind.learn(Supply([], None, second.due_at + 100), (), 0.1, full=False)
     marks, since = beginning_of([ahead, behind])
     assert [mark.id for mark in marks or ()] == [second.id] and since == 0
 

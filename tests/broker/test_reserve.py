@@ -250,7 +250,7 @@ def test_lapsed_leases_are_left_alone_on_request(vendor: Vendor) -> None:
 
 def marks_behind(messages: list[Reservation]) -> tuple[Mark, ...]:
     positions = Positions(poll_seconds=60.0)
-    positions.learn(Supply(messages), None, seconds=60.0)
+    positions.learn(Supply(messages), None, seconds=60.0, full=True)
     marks = positions.marks()
     assert marks is not None
     return marks
@@ -389,13 +389,13 @@ def test_reservation_that_is_rolled_back_never_was(connect: Connect) -> None:
 def test_positions_begin_at_the_start_and_come_back_to_it() -> None:
     positions = Positions(poll_seconds=0.0)
     assert positions.marks() is None
-    positions.learn(Supply([]), None, seconds=0.1)
+    positions.learn(Supply([]), None, seconds=0.1, full=False)
     assert positions.marks() is None
 
 
 def test_positions_are_forgotten_on_request(vendor: Vendor) -> None:
     positions = Positions(poll_seconds=60.0)
-    positions.learn(Supply([held(vendor)]), None, seconds=60.0)
+    positions.learn(Supply([held(vendor)]), None, seconds=60.0, full=True)
     assert positions.marks() and positions.until_start() > 0
     positions.forget()
     assert positions.marks() is None
@@ -404,10 +404,26 @@ def test_positions_are_forgotten_on_request(vendor: Vendor) -> None:
 def test_positions_move_forward_only(vendor: Vendor) -> None:
     first, second = held(vendor), held(vendor)
     positions = Positions(poll_seconds=60.0)
-    positions.learn(Supply([second]), None, seconds=60.0)
+    positions.learn(Supply([second]), None, seconds=60.0, full=True)
     marks = positions.marks()
-    positions.learn(Supply([first]), marks, seconds=60.0)
+    positions.learn(Supply([first]), marks, seconds=60.0, full=True)
     assert positions.marks() == marks and marks[0].id == second.id
+
+
+def test_start_is_read_again_once_the_queues_it_came_to_are_empty(vendor: Vendor) -> None:
+    """H3: a reading that its limit cut short never came to the others, and what it cost it also brought."""
+    sent = {message for queue in "abc" for message in send(vendor, 2, queue=queue)}
+    positions, received = Positions(poll_seconds=60.0), set()
+    for limit in (2, 3, 2, 3, 2, 3):
+        marks = positions.marks()
+        supply = exchange(vendor, wanted=demand(limit, marks=marks)).supply
+        positions.learn(supply, marks, seconds=60.0, full=len(supply.reservations) == limit)
+        received |= {message.id for message in supply.reservations}
+    assert received == sent
+    # The last came back short, as does every reading of an idle worker: the next one waits.
+    positions.learn(Supply([]), None, seconds=60.0, full=False)
+    positions.learn(Supply([]), positions.marks() or (), seconds=0.1, full=False)
+    assert positions.until_start() > 0
 
 
 @pytest.mark.parametrize("due_at", [-6.3e10, 0.0, 1e12])
