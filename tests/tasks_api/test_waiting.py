@@ -7,17 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connection, connections, transaction
+from django.db.backends.signals import connection_created
 
 from djtasks import AsyncResult
 from djtasks.domain.identifiers import uuid7
 from djtasks.exceptions import TimeoutError
 from djtasks.models import Message
-from djtasks.tasks.results.waiting import Watch
+from djtasks.tasks.results.waiting import Watch, wait_until_gone
 from tests.helpers_inprocess import run_one, run_until_empty
 from tests.tasks_api.flows import message, send_group
 from tests.tasks_api.samples import add, fail, note, retry_until
@@ -107,6 +109,24 @@ def test_interval_of_nothing_waits_too(elsewhere: Start) -> None:
     waiting = elsewhere(add.delay(1, 2).get, interval=0)
     run_until_empty()
     assert waiting.result(LONG) == 3
+
+
+@in_database
+@pytest.mark.parametrize("joined", [False, True])
+def test_what_is_short_costs_no_connection(joined: bool) -> None:
+    """RES-4: but in a transaction, which may be blind to what others commit."""
+    result = add.delay(1, 2)
+    run_until_empty()
+    opened: list[Any] = []
+
+    def note_opened(connection: Any, **_: Any) -> None:
+        opened.append(connection)
+
+    connection_created.connect(note_opened)
+    with transaction.atomic() if joined else nullcontext():
+        wait_until_gone(result.id, LONG, LONG)
+    connection_created.disconnect(note_opened)
+    assert len(opened) == joined
 
 
 # Many at once
