@@ -17,6 +17,7 @@ try:
         schedules,
         snapshot,
         summary,
+        waiting,
         workflows,
     )
 except ModuleNotFoundError as error:
@@ -28,6 +29,7 @@ PROGRAMS = {
     "workflows": workflows.main,
     "requests": requests.main,
     "schedules": schedules.main,
+    "waiting": waiting.main,
     "backlogs": backlogs.main,
     "snapshot": snapshot.main,
     "idle": idle.main,

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import zip_longest
 
 from benchmarks.bodies import KINDS
 from benchmarks.draining import Draining
+from benchmarks.limits import PGBENCH, inserts, works
+from benchmarks.programs import MissingProgram
 from benchmarks.report import Record, quantile
 from benchmarks.running import begin_round, failing, measure, note
-from benchmarks.sides import ALL, Side
+from benchmarks.sides import ALL, Djtasks, Side
 
 MODES = {
     "late": "drain, late acknowledgement",
@@ -47,12 +50,28 @@ class Measuring:
         """Measure all rounds, showing each figure as it comes."""
         for number in range(1, self.options.rounds + 1):
             begin_round(self.record, number)
-            for what in (self._enqueue, self._drain, self._drain_others, self._latency):
+            for what in (self._limits, self._enqueue, self._drain, self._drain_others, self._latency):
                 what()
 
     def remarks(self) -> str:
         """Say nothing that the table does not show."""
         return ""
+
+    def _limits(self) -> None:
+        """Let pgbench send our own statements: what is left of it is Python's share."""
+        times = 400 if self.options.quick else 4_000
+        for side in self.sides:
+            if isinstance(side, Djtasks):
+                insert, work = partial(inserts, side, 1, times), partial(works, side, 2, times // 8, 100)
+                self._limit("enqueue one by one", "our statement, a commit each", insert)
+                self._limit(MODES["late"], "our statements, 100 at a time, twice", work)
+
+    def _limit(self, what: str, way: str, measured: Callable[[], float]) -> None:
+        if self.options.only in what:
+            try:
+                self.record.note(what, "tasks/s", PGBENCH, way, measured())
+            except MissingProgram as error:
+                self.record.lack(what, PGBENCH, str(error).splitlines()[0])
 
     def _enqueue(self) -> None:
         shorter = 10 if self.options.quick else 1

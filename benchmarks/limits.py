@@ -59,8 +59,7 @@ class Measuring:
 
     def _insert(self) -> None:
         for clients in CLIENTS["insert"]:
-            self.side.clear()
-            rate = pgbench(self.side, clients, self.calls, "insert")
+            rate = inserts(self.side, clients, self.calls)
             self._note(f"insert, {clients} at a time", "a commit each", rate)
         self.side.clear()
         rate = self.calls / self.side.produce("one by one", self.calls, "add")
@@ -69,11 +68,7 @@ class Measuring:
     def _work(self) -> None:
         for batch in BATCHES:
             for clients in CLIENTS["settle and reserve"]:
-                times = min(self.calls, self.tasks // batch)
-                Backlog(self.side).fill(clients * times * batch)
-                rate = batch * pgbench(self.side, clients, times, "work", str(batch))
-                if self.side.left() != clients * batch:
-                    raise RuntimeError(f"{self.side.left()} messages are left, and not the last batches alone")
+                rate = works(self.side, clients, min(self.calls, self.tasks // batch), batch)
                 self._note("settle and reserve", f"batches of {batch}, {clients} at a time", rate)
         for workers in ("solo", self.side.of_latency):
             (backlog := Backlog(self.side)).fill(WAITING)
@@ -88,6 +83,21 @@ class Measuring:
     def remarks(self) -> str:
         """Say nothing that the table does not show."""
         return ""
+
+
+def inserts(side: Djtasks, clients: int, times: int) -> float:
+    """Return how many messages so many clients insert in a second, with a commit each."""
+    side.clear()
+    return pgbench(side, clients, times, "insert")
+
+
+def works(side: Djtasks, clients: int, times: int, batch: int) -> float:
+    """Return how many messages so many clients reserve and settle in a second, a batch with each commit."""
+    Backlog(side).fill(clients * times * batch)
+    rate = batch * pgbench(side, clients, times, "work", str(batch))
+    if side.left() != clients * batch:
+        raise RuntimeError(f"{side.left()} messages are left, and not the last batches alone")
+    return rate
 
 
 def pgbench(side: Djtasks, clients: int, times: int, *statement: str) -> float:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-
-import psycopg
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 from benchmarks.report import Record
 from benchmarks.running import begin_round, measure, note
 from benchmarks.sides import Djtasks, Side
 from benchmarks.steady import Backlog, Steady, beside, ours
+from benchmarks.waiting import snapshot
 
 WAITING = 20_000
 PASSED = 100_000
@@ -71,15 +70,6 @@ class Measuring:
             mode = first.what.removesuffix(BEFORE)
             lines += beside(each for each in self.record.series if each.way == first.way and each.what.startswith(mode))
         return "\n".join(lines) + "\n"
-
-
-@contextmanager
-def snapshot(side: Djtasks) -> Iterator[None]:
-    """Hold a snapshot as a long report does."""
-    with psycopg.connect(side.environment["DATABASE_URL"]) as report:
-        report.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        report.execute("SELECT FROM djtasks_message LIMIT 1")
-        yield
 
 
 if __name__ == "__main__":

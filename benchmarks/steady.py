@@ -64,11 +64,11 @@ class Backlog(NamedTuple):
         self.side.connection.execute("CHECKPOINT")
 
 
-class Steady:
-    """Looks at a worker and fills up its queue."""
+class Looks:
+    """Looks at what the workers of a side have ended."""
 
-    def __init__(self, backlog: Backlog, programs: Sequence[Program]) -> None:
-        self.backlog = backlog
+    def __init__(self, side: Side, programs: Sequence[Program]) -> None:
+        self.side = side
         self.programs = programs
         self.done = 0
         self._moved_at = time.monotonic()
@@ -97,19 +97,33 @@ class Steady:
         return look
 
     def _look(self) -> tuple[float, int]:
-        """Return when this was and how many tasks had ended, and let as many more wait as have ended since."""
+        """Return when this was and how many tasks had ended."""
         for program in self.programs:
             program.check()
         asked_at = time.monotonic()
-        seen, now = self.backlog.side.results(), time.monotonic()
+        seen, now = self.side.results(), time.monotonic()
         if seen > self.done:
             self._moved_at = now
-            self.backlog.add(seen - self.done)
+            self._make_up_for(seen - self.done)
         elif now - self._moved_at > PATIENCE:
-            raise RuntimeError(f"{self.backlog.side.title} stands at {seen} results")
+            raise RuntimeError(f"{self.side.title} stands at {seen} results")
         self.done = seen
         time.sleep(min(LONGEST_PAUSE, max(SHORTEST_PAUSE, (now - asked_at) / LOOKING_SHARE)))
         return (asked_at + now) / 2, seen
+
+    def _make_up_for(self, ended: int) -> None:
+        """Do nothing more: fewer wait with each look."""
+
+
+class Steady(Looks):
+    """Looks at a worker of djtasks and fills up its queue."""
+
+    def __init__(self, backlog: Backlog, programs: Sequence[Program]) -> None:
+        super().__init__(backlog.side, programs)
+        self.backlog = backlog
+
+    def _make_up_for(self, ended: int) -> None:
+        self.backlog.add(ended)
 
 
 class Written(NamedTuple):

@@ -27,6 +27,7 @@ of its own, measures everything, and writes this page; the figures of each round
   that it never is.
 - A drain is measured by the number of stored results, which is looked at in the same way on all sides; where a queue
   keeps no results, by what its own tables call done.
+- **pgbench** is the limit: it sends our own statements, prepared, with nothing of Python around them.
 - PostgreSQL writes everything to disk (`fsync` and `synchronous_commit` are on). Redis keeps nothing on disk.
 """
 
@@ -50,7 +51,7 @@ LIMITS = """
   shorter ones they answer sooner, and ask the database more often while nothing is to be done.
 - **Faults.** What happens to messages when workers, servers or machines die is not measured here, but tested in
   `tests/lifecycle/`.
-- Large arguments and results, many callers at once, several machines, long backlogs of other queues, MySQL, SQLite.
+- Large arguments and results, many callers at once, several machines, MySQL, SQLite.
 - Workflows of those sides that have none which hands results on, and any beat but Celery's.
 """
 
@@ -60,6 +61,7 @@ SECTIONS = {
     "workflows": "How long a workflow takes from the call to its last result.",
     "requests": "How long a request of Django's takes that writes a row, and may send a message with the same commit.",
     "schedules": "How long one beat takes to send what is due at the same moment.",
+    "waiting": "How fast queues on PostgreSQL are worked off while many wait, and while a report holds a snapshot.",
     "idle": "What a worker with two processes costs while there is nothing to do, and how long it takes to begin.",
 }
 CHARTED = {

@@ -13,8 +13,19 @@ from benchmarks.sides.huey import Huey
 from benchmarks.sides.pgqueuer import Pgqueuer
 from benchmarks.sides.procrastinate import Procrastinate
 from benchmarks.sides.servers import POSTGRES_SETTINGS, Servers
+from benchmarks.sides.stores import OnPostgres
 
-__all__ = ["ALL", "POSTGRES_SETTINGS", "SIDES", "CeleryInDjango", "CeleryWithRedis", "Djtasks", "Servers", "Side"]
+__all__ = [
+    "ALL",
+    "POSTGRES_SETTINGS",
+    "SIDES",
+    "CeleryInDjango",
+    "CeleryWithRedis",
+    "Djtasks",
+    "OnPostgres",
+    "Servers",
+    "Side",
+]
 
 SIDES: dict[str, type[Side]] = {
     side.name: side
