@@ -51,6 +51,8 @@ class Measuring:
         mode = "late" if "late" in side.modes else "early"
         side.clear()
         side.produce("fill", count, "add" + side.modes[mode])
+        # As the server does by itself, but a minute later.
+        side.connection.execute("ANALYZE")
         with side.working(workers) as programs:
             looks = Looks(side, programs)
             looks.begin(self.warm_up)
