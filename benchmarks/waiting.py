@@ -18,7 +18,7 @@ from benchmarks.running import begin_round, failing, measure, note
 from benchmarks.sides import ALL, OnPostgres, Side
 from benchmarks.steady import Looks, beside
 
-FEW, MANY = 100_000, 1_000_000
+FEW, MANY = 200_000, 1_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ class Measuring:
     """Rounds of looks at few, at many, and at many under a snapshot, of all sides one after the other."""
 
     def __init__(self, sides: Sequence[Side], record: Record, options: argparse.Namespace) -> None:
-        self.sides = [side for side in sides if isinstance(side, OnPostgres) and "enqueue in bulk" not in side.lacks]
+        self.sides = [side for side in sides if isinstance(side, OnPostgres) and side.of_backlogs]
         self.record = record
         shorter = 10 if options.quick else 1
         self.few, self.many = FEW // shorter, MANY // shorter
@@ -42,12 +42,12 @@ class Measuring:
             begin_round(self.record, number)
             for side in self.sides:
                 for count in (self.few, self.many):
-                    with failing(self.record, f"{count:,} waiting", side, workers_of(side)):
+                    with failing(self.record, f"{count:,} waiting", side, side.of_backlogs):
                         self._measure(side, count)
                 side.clear()
 
     def _measure(self, side: OnPostgres, count: int) -> None:
-        what, workers = f"{count:,} waiting", workers_of(side)
+        what, workers = f"{count:,} waiting", side.of_backlogs
         mode = "late" if "late" in side.modes else "early"
         side.clear()
         side.produce("fill", count, "add" + side.modes[mode])
@@ -62,6 +62,8 @@ class Measuring:
                     looks.rate(self.hold)
                     rate = looks.rate(self.window)
                 note(self.record, f"{what}, {self.hold:.0f} s under a snapshot", side, workers, rate, "tasks/s")
+            if not side.left():
+                raise RuntimeError(f"{side.title} has no more messages: what was measured was not all work")
 
     def remarks(self) -> str:
         """Compare each side with itself, round by round."""
@@ -69,11 +71,6 @@ class Measuring:
         for side in self.sides:
             lines += beside(each for each in self.record.series if each.side == side.name)
         return "\n".join(lines) + "\n"
-
-
-def workers_of(side: Side) -> str:
-    """Choose those that each side names first: two processes."""
-    return next(iter(side.workers))
 
 
 @contextmanager

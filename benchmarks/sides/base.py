@@ -38,6 +38,8 @@ class Side(ABC):
     of_computing: ClassVar[str]
     of_waiting: ClassVar[str]
     of_workflows: ClassVar[tuple[str, ...]] = ()
+    # Of those on PostgreSQL that can send many at once.
+    of_backlogs: ClassVar[str] = ""
     bulk: ClassVar[int] = 4_000
     # Whose calling program it is, where it is not its own.
     caller: ClassVar[str] = ""

@@ -35,6 +35,7 @@ class DjangoOx(OnPostgres):
     one_slot = frozenset({"1 process"})
     of_latency = of_computing = "2 processes"
     of_waiting = "threads, 16"
+    of_backlogs = "2 processes, 8 threads"
     bulk = 20_000
     tables = ("django_ox_oxtask",)
     done = "SELECT count(*) FROM django_ox_oxtask WHERE status IN ('SUCCESSFUL', 'FAILED', 'LOST')"

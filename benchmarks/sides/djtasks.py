@@ -34,6 +34,7 @@ class Djtasks(OnPostgres):
     one_slot = frozenset({"processes, 1", "solo"})
     of_latency = of_computing = "processes, 2"
     of_waiting = "threads, 16"
+    of_backlogs = "2 solo workers"
     of_workflows = ("processes, 2", "threads, 16", "solo")
     bulk = 40_000
     tables = ("djtasks_message", "djtasks_result", "djtasks_dependency")

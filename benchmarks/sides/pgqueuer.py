@@ -36,6 +36,7 @@ class Pgqueuer(WithoutDjango, OnPostgres):
     one_slot = frozenset({"1 process, batch 100"})
     of_latency = of_computing = "2 processes, batch 10"
     of_waiting = "1 process, 16 at a time"
+    of_backlogs = "2 processes, batch 500"
     bulk = 40_000
     tables = ("pgqueuer", "pgqueuer_log", "pgqueuer_statistics")
     done = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"

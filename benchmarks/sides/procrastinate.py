@@ -34,6 +34,7 @@ class Procrastinate(OnPostgres):
     one_slot = frozenset({"1 process"})
     of_latency = of_computing = "2 processes"
     of_waiting = "1 process, 16 at a time"
+    of_backlogs = "2 processes, 16 at a time"
     bulk = 20_000
     tables = ("procrastinate_jobs", "procrastinate_events")
     done = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"

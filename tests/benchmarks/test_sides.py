@@ -10,7 +10,7 @@ from benchmarks.bodies import BODIES, KINDS
 from benchmarks.drain import MODES, interleaved
 from benchmarks.draining import Draining, TooShort
 from benchmarks.install import requirements_of
-from benchmarks.sides import SIDES, Djtasks, Side
+from benchmarks.sides import SIDES, Djtasks, OnPostgres, Side
 
 
 @pytest.fixture(params=list(SIDES))
@@ -21,6 +21,8 @@ def side(request: pytest.FixtureRequest) -> type[Side]:
 def test_side_has_workers_for_all_that_is_measured(side: type[Side]) -> None:
     assert {side.of_latency, side.of_computing, side.of_waiting, *side.of_workflows} <= set(side.workers)
     assert side.one_slot <= set(side.workers)
+    many_at_once = issubclass(side, OnPostgres) and "enqueue in bulk" not in side.lacks
+    assert (side.of_backlogs in side.workers) == many_at_once
 
 
 def test_side_is_drained_in_each_mode_or_says_why_not(side: type[Side]) -> None:
