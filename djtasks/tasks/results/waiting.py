@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -44,9 +45,11 @@ def _is_gone_soon(message_id: str, timeout: float | None) -> bool:
     vendor = shared_vendor()
     if vendor.connection.connection is None or vendor.joins:
         return False
+    left = math.inf if timeout is None else timeout
     for pause in PAUSES:
-        if timeout is not None and timeout < pause:
+        if left < pause:
             return False
+        left -= pause
         time.sleep(pause)
         if not vendor.living([message_id]):
             return True
