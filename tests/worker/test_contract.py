@@ -168,6 +168,20 @@ def test_death_of_a_process_tells_what_died_with_it(bench: Bench, diary: Diary) 
     bench.run(reservation(add, 1, 1))
 
 
+@pools_with_children
+def test_what_no_longer_reaches_a_process_has_not_begun(bench: Bench, diary: Diary) -> None:
+    """A2: a process that died while it had nothing to do takes no early message along."""
+    for pid in bench.pool.pids():
+        os.kill(pid, signal.SIGKILL)
+        # Until the last of its threads is gone its socket is open; its exit status is left for the pool.
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    messages = [reservation(note, diary.path, "body") for _ in range(2)]
+    bench.pool.submit(messages)
+    bench.until(lambda: tokens_of(bench.said(Lost)) == (set(), {each.token for each in messages}))
+    bench.until(lambda: bench.pool.idle() == 2)
+    bench.run(*messages)
+
+
 def tokens_of(losses: list[Event]) -> tuple[set[Token], set[Token]]:
     return {t for loss in losses for t in loss.suspects}, {t for loss in losses for t in loss.unstarted}
 

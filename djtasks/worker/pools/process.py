@@ -70,18 +70,20 @@ class Process:
         return max(0, room if self.share.tasks is None else min(room, self.share.tasks - self.taken))
 
     def send(self, messages: Sequence[Reservation], clock: float) -> None:
-        """Hand messages over; a child that is gone is noticed when its socket is read."""
-        self.window.add(messages)
-        self.taken += len(messages)
+        """Hand messages over; what a child cannot get because it is gone has not begun when it is buried."""
         if messages:
-            self.tell("run", [list(message) for message in messages], clock)
+            self.taken += len(messages)
+            arrives = self.tell("run", [list(message) for message in messages], clock)
+            (self.window.add if arrives else self.window.strand)(messages)
 
-    def tell(self, *frame: object) -> None:
-        """Send a frame to a child that may be gone."""
+    def tell(self, *frame: object) -> bool:
+        """Send a frame to a child; say no when it is gone, which is noticed when its socket is read."""
         try:
             self.channel.post(*frame)
         except OSError:
             logger.debug("child %d is gone", self.popen.pid)
+            return False
+        return True
 
     def flush(self) -> None:
         """Send more of what it has not yet read."""

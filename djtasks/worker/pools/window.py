@@ -18,6 +18,7 @@ class Window:
         self.messages: dict[Token, Reservation] = {}
         self.running: dict[Token, float] = {}
         self._behind: OrderedDict[Token, None] = OrderedDict()
+        self._stranded: dict[Token, None] = {}
         # What keeps its slot but is no running body: a run whose hooks are to come, or one that is to be ended.
         self._leaving: dict[Token, float] = {}
 
@@ -29,8 +30,8 @@ class Window:
 
     @property
     def unstarted(self) -> list[Token]:
-        """What waits for a slot."""
-        return list(self._behind)
+        """What waits for a slot, or did not arrive."""
+        return [*self._behind, *self._stranded]
 
     @property
     def patience_ends_at(self) -> float:
@@ -43,6 +44,12 @@ class Window:
             self.messages[message.token] = message
             self._behind[message.token] = None
         self.fill()
+
+    def strand(self, messages: Iterable[Reservation]) -> None:
+        """Take note of what the process can no longer be given."""
+        for message in messages:
+            self.messages[message.token] = message
+            self._stranded[message.token] = None
 
     def fill(self) -> None:
         """Take note of what begins in slots that are free."""
