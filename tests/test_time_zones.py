@@ -18,7 +18,7 @@ from djtasks.domain.identifiers import uuid7
 from djtasks.models import Beat as BeatRow
 from djtasks.models import Command, Message, Result, Schedule, Worker
 from djtasks.testing import drain, travel
-from djtasks.worker.heartbeat import sign
+from djtasks.worker.presence import Presence
 from tests.broker.sentences import held, let_leases_lapse, reserve_one, row
 from tests.tasks import add
 
@@ -103,7 +103,7 @@ def test_lease_is_renewed_and_lapses(vendor: Vendor) -> None:
 def test_rows_of_processes_and_schedules_begin_now(vendor: Vendor) -> None:
     """Whatever the database itself would write into a column: on SQLite that is in UTC."""
     facts = {"id": str(uuid7()), "name": "w", "host": "h", "pid": 1, "pool": "solo", "slots": 1}
-    sign(vendor, facts, listening=False)
+    Presence(facts).sign(vendor, listening=False)
     Beat("b@h")._sign(vendor)
     worker, beat = Worker.objects.get(), BeatRow.objects.get()
     send(vendor, [worker.pk], "ping", {})

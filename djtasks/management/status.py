@@ -15,7 +15,7 @@ from djtasks.broker.vendors import shared_vendor
 from djtasks.conf import settings
 from djtasks.domain import states
 from djtasks.management.report import Report, ago, table
-from djtasks.models import Message, Worker
+from djtasks.models import Message
 
 # Of a longer queue only so many are looked at, in the order in which they are received: what is in hand comes first.
 MOST_LOOKED_AT = 10_000
@@ -37,12 +37,12 @@ def status() -> Report:
 
 def _workers(now: datetime, running: Counter[UUID]) -> Iterator[dict[str, Any]]:
     vanished = set(shared_vendor().vanished_workers().values_list("pk", flat=True))
-    for row in Worker.objects.using(settings.DATABASE).order_by("name", "pk"):
+    for row in shared_vendor().workers().order_by("name", "pk"):
         yield {
             "name": row.name,
             "id": str(row.pk),
             "alive": row.pk not in vanished,
-            "seen_seconds_ago": round(max(0.0, (now - row.seen_at).total_seconds()), 1),
+            "seen_seconds_ago": round(max(0.0, (now - row.last_seen).total_seconds()), 1),
             "host": row.host,
             "pid": row.pid,
             "pool": row.pool,

@@ -86,7 +86,7 @@ def stats(worker: Supervisor) -> Facts:
     return {
         "hostname": worker.plan.hostname,
         "worker_id": worker.holder.worker_id,
-        "pid": worker.heartbeat.worker["pid"],
+        "pid": worker.heartbeat.presence.row["pid"],
         "uptime": round(time.monotonic() - worker.heartbeat.born_at, 1),
         "stopping": worker.stopping,
         "total": dict(sum((lane.ledger.totals for lane in worker.lanes), Counter())),
@@ -99,7 +99,7 @@ def stats(worker: Supervisor) -> Facts:
             "max-tasks-per-child": worker.plan.max_tasks_per_child,
             "max-memory-per-child": worker.plan.max_memory_per_child,
         },
-        "memory": {str(pid): resident_kib(pid) for pid in [worker.heartbeat.worker["pid"], *pids]},
+        "memory": {str(pid): resident_kib(pid) for pid in [worker.heartbeat.presence.row["pid"], *pids]},
         "rusage": _usage(),
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
 import time
@@ -24,9 +23,9 @@ from djtasks.conf import settings
 from djtasks.domain import payloads
 from djtasks.domain.messages import Token
 from djtasks.models import Worker
-from djtasks.models.clock import Now
 from djtasks.worker.mailbox import Mailbox
 from djtasks.worker.notes import write_notes
+from djtasks.worker.presence import Presence
 
 logger = logging.getLogger("djtasks.worker")
 SIGN_OF_LIFE_SECONDS = 30.0
@@ -58,7 +57,7 @@ class Heartbeat(threading.Thread):
         memory: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(name="djtasks-heartbeat", daemon=True)
-        self.worker = worker
+        self.presence = Presence(worker, memory)
         self.listening = True
         self._hears = self._said = False
         self._tokens = tokens
@@ -71,7 +70,6 @@ class Heartbeat(threading.Thread):
         # Whoever looks for what was announced finds commands, too.
         self.mailbox = Mailbox(worker["id"], announced)
         self._renewed = renewed
-        self._memory = memory
         self.deadline = Deadline()
         self._pause = FIRST_PAUSE
         self._ended = threading.Event()
@@ -81,6 +79,10 @@ class Heartbeat(threading.Thread):
         self._note_at = now
         self.purge_at = now + random.uniform(0, PURGE_SECONDS)
         self._look_at = self._looked_at = now
+
+    @property
+    def _id(self) -> str:
+        return str(self.presence.row["id"])
 
     @property
     def _interval(self) -> float:
@@ -106,6 +108,7 @@ class Heartbeat(threading.Thread):
 
     def _beat(self, vendor: Vendor) -> None:
         self._sign_at = self._renew_at = time.monotonic()
+        self.presence.begin()
         self.deadline.begin(vendor)
         with vendor.listen(MESSAGES_CHANNEL, CONTROL_CHANNEL) as listener:
             self._hears = listener.hears
@@ -130,10 +133,10 @@ class Heartbeat(threading.Thread):
                     self._sign_at = now + SIGN_OF_LIFE_SECONDS
                     self._sign(vendor)
                 if now >= self.purge_at:
-                    more = purge_in_turn(vendor, self.worker["id"], time.time())
+                    more = purge_in_turn(vendor, self._id, time.time())
                     self.purge_at = now + (BREATH_SECONDS if more else PURGE_SECONDS)
         self.mailbox.write(vendor)
-        Worker.objects.using(settings.DATABASE).filter(pk=self.worker["id"]).delete()
+        self.presence.end()
 
     def _wait(self, listener: Listener) -> None:
         rest = min(self._renew_at, self._sign_at, self.purge_at, self._look_at) - time.monotonic()
@@ -144,7 +147,7 @@ class Heartbeat(threading.Thread):
             if channel == CONTROL_CHANNEL:
                 self._look_at = self._looked_at + SHORTEST_LOOK_SECONDS
                 self.mailbox.expect()
-            elif concerns(self.worker["id"], payload):
+            elif concerns(self._id, payload):
                 self._announced()
 
     def _renew(self, vendor: Vendor) -> None:
@@ -155,9 +158,8 @@ class Heartbeat(threading.Thread):
         self._renewed(began_at)
 
     def _sign(self, vendor: Vendor) -> None:
-        self.worker["memory"] = self._memory() or None
         listens = self.listening and self._hears
-        sign(vendor, self.worker, listening=listens)
+        self.presence.sign(vendor, listening=listens)
         if listens and not self._said:
             # Whoever sent something before it could read this has announced nothing.
             self._announced()
@@ -180,7 +182,7 @@ class Heartbeat(threading.Thread):
 
     def change(self, **facts: Any) -> None:
         """Say what has changed about the worker; its row follows."""
-        self.worker.update(facts)
+        self.presence.row.update(facts)
         self._sign_at = 0.0
 
     def end(self) -> None:
@@ -194,16 +196,6 @@ def close(vendor: Vendor) -> None:
         vendor.connection.close()
     except Error:
         logger.debug("the broken connection could not be closed", exc_info=True)
-
-
-def sign(vendor: Vendor, worker: dict[str, Any], *, listening: bool) -> None:
-    """Give the worker's sign of life, and what may have changed of it."""
-    workers = Worker.objects.using(settings.DATABASE)
-    variable: dict[str, Any] = {"seen_at": Now(), "listening": listening}
-    variable |= {name: worker[name] for name in ("slots", "queues", "excluded", "memory") if name in worker}
-    if not workers.filter(pk=worker["id"]).update(**variable):
-        workers.create(**{"started_at": Now(), **worker, **variable})
-        warn_of_namesakes(vendor, worker)
 
 
 def concerns(worker_id: str, announcement: str) -> bool:
@@ -223,26 +215,3 @@ def purge_in_turn(vendor: Vendor, worker_id: str, now: float) -> bool:
         return False
     purge_commands(vendor)
     return purge_results(vendor, pause=lambda: False) == BATCH
-
-
-def warn_of_namesakes(vendor: Vendor, worker: dict[str, Any]) -> None:
-    """Say that another living worker has the same name, so that people cannot tell them apart (WORK-12)."""
-    vanished = vendor.vanished_workers().values("pk")
-    namesakes = Worker.objects.using(settings.DATABASE).filter(name=worker["name"]).exclude(pk__in=vanished)
-    for other in namesakes.exclude(pk=worker["id"]):
-        if other.host != worker["host"] or is_alive(other.pid):
-            logger.warning(
-                "another worker is named %s, too (pid %d on %s): give each a name of its own with -n",
-                *(other.name, other.pid, other.host),
-            )
-
-
-def is_alive(pid: int) -> bool:
-    """Say whether a process of this host lives; one that was killed may have left its row behind."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -16,6 +16,7 @@ from django.db import connections
 from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
 from djtasks.broker.vendors.postgresql import warn_of_pooler
+from djtasks.domain.identifiers import uuid7
 from tests.bouncer import PgBouncer
 from tests.broker.sentences import DONE, demand, exchange, reserve, send, settled
 
@@ -128,3 +129,11 @@ def test_direct_connection_is_no_pooler(private: Vendor) -> None:
     with private.listen(MESSAGES_CHANNEL) as listener:
         assert listener.hears
     assert settled(private, reserve(private)[0].token, DONE) and message
+
+
+def test_worker_holds_no_lock_in_a_session_it_is_lent(pooled: Vendor) -> None:
+    """H5, C11: whoever gets the session next would go on living for it."""
+    assert not pooled.vouch_for(str(uuid7()))
+    with pooled.connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+        assert cursor.fetchone() == (0,)

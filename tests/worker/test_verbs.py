@@ -136,8 +136,8 @@ def test_queues_follow_what_is_served(given: Any, queues: Any, excluded: Any) ->
     )
     assert told(worker, "cancel_consumer", queue="audio") == {"ok": "no longer consuming from audio"}
     assert told(worker, "cancel_consumer", queue="audio") == {"ok": "was not consuming from 'audio'"}
-    assert worker.heartbeat.worker["queues"] == worker.intake.subscription.columns()["queues"]
-    assert worker.heartbeat.worker["excluded"] == worker.intake.subscription.columns()["excluded"]
+    assert worker.heartbeat.presence.row["queues"] == worker.intake.subscription.columns()["queues"]
+    assert worker.heartbeat.presence.row["excluded"] == worker.intake.subscription.columns()["excluded"]
     worker.pool.close()
 
 

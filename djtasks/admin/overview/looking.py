@@ -150,8 +150,8 @@ def _workers(now: datetime, running: list[Running]) -> Iterator[WorkerSeen]:
     for each in running:
         held[each.worker].append(each)
     vanished = set(shared_vendor().vanished_workers().values_list("pk", flat=True))
-    for row in Worker.objects.using(settings.DATABASE).order_by("name", "pk"):
-        if row.pk in vanished and now - from_row(row.seen_at) > LONG_GONE:
+    for row in shared_vendor().workers().order_by("name", "pk"):
+        if row.pk in vanished and now - from_row(row.last_seen) > LONG_GONE:
             continue
         runs = sorted(held[row.pk], key=lambda each: each.since)
         shown = [(each, one_line(each.task), in_words(now - each.since)) for each in runs[:MOST_RUNNING]]
@@ -159,7 +159,7 @@ def _workers(now: datetime, running: list[Running]) -> Iterator[WorkerSeen]:
             row,
             one_line(row.name),
             row.pk not in vanished,
-            _ago(row.seen_at, now),
+            _ago(row.last_seen, now),
             size_of(row.memory),
             shown,
             len(runs) - len(shown),

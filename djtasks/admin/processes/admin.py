@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -38,14 +39,19 @@ class WorkerAdmin(ReadOnlyAdmin):
     """Who works."""
 
     change_form_template = "admin/djtasks/change_form.html"
-    list_display = ("name", "is_alive", "host", "pid", "pool", "slots", "used", "serves", "started_at", "seen_at")
+    list_display = ("name", "is_alive", "host", "pid", "pool", "slots", "used", "serves", "started_at", "last_seen")
     ordering = ("name",)
     actions = tuple(_action(order) for order in ORDERS.values())
     fields = (
         *("name", "id", "is_alive", "host", "pid", "pool", "slots", "used", "serves"),
-        *("started_at", "seen_at", "runs"),
+        *("started_at", "last_seen", "runs"),
     )
-    readonly_fields = ("id", "is_alive", "used", "serves", "runs")
+    readonly_fields = ("id", "is_alive", "used", "serves", "last_seen", "runs")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+        """Give all workers, with the moment at which each was last seen."""
+        workers: QuerySet[Worker] = super().get_queryset(request).annotate(last_seen=shared_vendor().seen)
+        return workers
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Say who may tell workers what to do."""
@@ -69,6 +75,12 @@ class WorkerAdmin(ReadOnlyAdmin):
     def is_alive(self, worker: Worker) -> bool:
         """Say whether it has given a sign of life lately."""
         return not shared_vendor().vanished_workers().filter(pk=worker.pk).exists()
+
+    @admin.display(description=_("seen at"), ordering="last_seen")
+    def last_seen(self, worker: Any) -> datetime:
+        """Say when it showed last that it lives."""
+        moment: datetime = worker.last_seen
+        return moment
 
     @admin.display(description=_("memory"))
     def used(self, worker: Worker) -> str:

@@ -6,16 +6,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import QuerySet
 
 from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
 from djtasks.broker.vendors.errors import Errors
+from djtasks.broker.vendors.life import Life
 from djtasks.domain.ends import End
 from djtasks.domain.messages import Demand, NewMessage, Token
 from djtasks.domain.outcomes import Settlement
@@ -27,10 +27,9 @@ MESSAGES_CHANNEL = "djtasks"
 RESULTS_CHANNEL = "djtasks_results"
 CONTROL_CHANNEL = "djtasks_control"
 SCHEDULES_CHANNEL = "djtasks_schedules"
-VANISHED_SECONDS = 90
 
 
-class Vendor(Errors, ABC):
+class Vendor(Errors, Life, ABC):
     """The queue in one database's own way.
 
     Everything runs on the connection it is given, so that an insert joins its caller's transaction. A ``private``
@@ -129,10 +128,6 @@ class Vendor(Errors, ABC):
     @abstractmethod
     def purge_results(self, limit: int) -> int:
         """Delete up to ``limit`` results whose time is over, but none that someone else is deleting."""
-
-    def vanished_workers(self) -> QuerySet[Worker]:
-        """Workers whose sign of life is too old."""
-        return Worker.objects.using(self.alias).filter(seen_at__lt=Now() - timedelta(seconds=VANISHED_SECONDS))
 
     # Waiting
 

@@ -25,6 +25,7 @@ from djtasks.broker.vendors import postgresql_workflows as workflows
 from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
 from djtasks.broker.vendors.base import Listener, Vendor
 from djtasks.broker.vendors.errors import already_enqueued, code_of
+from djtasks.broker.vendors.postgresql_life import PostgresqlLife
 from djtasks.broker.vendors.postgresql_parameters import Parameters
 from djtasks.broker.vendors.postgresql_session import Rows, Session, Statement
 from djtasks.broker.vendors.rows import adopted
@@ -42,7 +43,7 @@ logger = logging.getLogger("djtasks.broker")
 _with_listeners: set[str] = set()
 
 
-class PostgresqlVendor(Vendor):
+class PostgresqlVendor(PostgresqlLife, Vendor):
     """PostgreSQL 14 and newer through psycopg 3."""
 
     transient_codes = frozenset({"40001", "40P01", "55P03", "57014"})

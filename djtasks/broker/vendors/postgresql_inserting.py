@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from djtasks.broker.vendors.base import MESSAGES_CHANNEL, VANISHED_SECONDS
+from djtasks.broker.vendors.base import MESSAGES_CHANNEL
 
 # The enqueuer pays for an announcement only where a worker waits for one: every NOTIFY takes a lock
 # that all commits of the cluster share.
-_LISTENERS = (
-    f"djtasks_worker WHERE listening AND seen_at > statement_timestamp() - interval '{VANISHED_SECONDS} seconds'"
-)
+_LISTENERS = "djtasks_worker WHERE listening"
 _MAY_ANNOUNCE = "%(announce)s AND pg_notification_queue_usage() < 0.5"
 SOMEONE_LISTENS = f"{_MAY_ANNOUNCE} AND EXISTS (SELECT FROM {_LISTENERS})"
 
