@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from djtasks.beat.moments import from_row
 from djtasks.broker.vendors import Vendor
-from djtasks.models import Beat, Schedule
+from djtasks.models import Schedule
 from djtasks.models.clock import Now
 
 VANISHED = timedelta(seconds=30)
@@ -26,7 +26,8 @@ class Health(NamedTuple):
     """The state of all beats and schedules at a moment of the database's clock."""
 
     now: datetime
-    beats: list[Beat]
+    # Each with the moment at which it was ``last_seen``.
+    beats: list[Any]
     enabled: int
     late: int
     # The first slot of those that nobody has made.
@@ -34,13 +35,13 @@ class Health(NamedTuple):
     broken: list[Broken]
 
     @property
-    def living(self) -> list[Beat]:
+    def living(self) -> list[Any]:
         """The beats that have given a sign of life lately."""
         return [beat for beat in self.beats if self.is_alive(beat)]
 
-    def is_alive(self, beat: Beat) -> bool:
+    def is_alive(self, beat: Any) -> bool:
         """Say whether a beat has given a sign of life lately."""
-        return self.now - from_row(beat.seen_at) <= VANISHED
+        return self.now - from_row(beat.last_seen) <= VANISHED
 
     @property
     def problem(self) -> str:
@@ -62,7 +63,7 @@ def health(vendor: Vendor) -> Health:
         broken = Schedule.objects.using(vendor.alias).exclude(error="").order_by("name").values_list("name", "error")
         return Health(
             now=from_row(vendor.now()),
-            beats=list(Beat.objects.using(vendor.alias).order_by("name", "pk")),
+            beats=list(vendor.beats().order_by("name", "pk")),
             enabled=enabled.count(),
             late=late.count(),
             latest_since=first and from_row(first),

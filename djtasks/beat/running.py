@@ -46,6 +46,7 @@ class Beat:
         self._pause = FIRST_PAUSE
         self._has_begun = False
         self._sign_at = 0.0
+        self._has_signed = self._is_vouched_for = False
         self._purge_at = time.monotonic() + random.uniform(0, PURGE_SECONDS)
 
     def run(self) -> None:
@@ -74,6 +75,9 @@ class Beat:
 
     def _run_connected(self) -> None:
         vendor = private_vendor()
+        # What the last session vouched for ended with it.
+        self._has_signed = self._is_vouched_for = False
+        self._sign_at = 0.0
         try:
             self.deadline.begin(vendor)
             self._beat(vendor)
@@ -115,16 +119,18 @@ class Beat:
                 until = min(until, looked_at + HEAR_SECONDS)
 
     def _sign(self, vendor: Vendor) -> None:
-        """Give a sign of life; the row may be gone, if this process was stopped for long."""
+        """Give a sign of life, without writing where the session vouches; the row may be gone, after a long stop."""
         if time.monotonic() < self._sign_at:
             return
         self._sign_at = time.monotonic() + SIGN_OF_LIFE_SECONDS
+        self._is_vouched_for = self._is_vouched_for or vendor.vouch_for(str(self.row.pk))
         with vendor.bound():
-            beats = BeatRow.objects.using(vendor.alias)
-            if not beats.filter(pk=self.row.pk).update(seen_at=Now()):
+            own = BeatRow.objects.using(vendor.alias).filter(pk=self.row.pk)
+            if not (self._is_vouched_for and self._has_signed and own.exists()) and not own.update(seen_at=Now()):
                 self.row.started_at = self.row.seen_at = Now()
                 self.row.save(using=vendor.alias, force_insert=True)
-            beats.filter(seen_at__lt=Now() - timedelta(seconds=2 * VANISHED_SECONDS)).delete()
+            self._has_signed = True
+            vendor.beats().filter(last_seen__lt=Now() - timedelta(seconds=2 * VANISHED_SECONDS)).delete()
 
     def _purge(self, vendor: Vendor) -> None:
         """Delete a batch of old slots; when there are more, soon another."""

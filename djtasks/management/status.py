@@ -59,7 +59,7 @@ def _beats(found: Health) -> dict[str, Any]:
             "name": beat.name,
             "id": str(beat.pk),
             "alive": found.is_alive(beat),
-            "seen_seconds_ago": _seconds_since(beat.seen_at, found),
+            "seen_seconds_ago": _seconds_since(beat.last_seen, found),
             "host": beat.host,
             "pid": beat.pid,
             "worker": beat.worker and str(beat.worker),
@@ -143,7 +143,7 @@ def _of_schedules(found: Health) -> Iterator[str]:
             (
                 beat.name,
                 "alive" if found.is_alive(beat) else "dead",
-                f"{ago(_seconds_since(beat.seen_at, found))} ago",
+                f"{ago(_seconds_since(beat.last_seen, found))} ago",
                 beat.pid,
                 "yes" if beat.worker else "no",
             )

@@ -12,9 +12,10 @@ from django.db import connection
 
 from djtasks import signals
 from djtasks.beat import running
+from djtasks.beat.health import health
 from djtasks.beat.running import Beat, embedded
 from djtasks.beat.tick import seconds_until_next, tick
-from djtasks.broker.vendors import Vendor
+from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor
 from djtasks.models import Beat as BeatRow
 from djtasks.models import Slot
 from djtasks.models.clock import Now
@@ -64,6 +65,34 @@ def test_row_that_was_taken_away_comes_back(beat: Beat, monkeypatch: pytest.Monk
     assert BeatRow.objects.get().pk == beat.row.pk
 
 
+@pytest.mark.postgres
+def test_session_vouches_for_its_beat_and_nothing_is_written(transactional_db: None) -> None:
+    """C15: a beat with nothing to do writes nothing, and one that has lost its session has lost that, too."""
+    beat, one = Beat("beat@here"), private_vendor()
+    beat._sign(one)
+    BeatRow.objects.update(seen_at=Now() - timedelta(hours=1))
+    for _ in range(2):
+        beat._sign_at = 0.0
+        beat._sign(one)
+    assert now() - BeatRow.objects.get().seen_at > timedelta(minutes=59)
+    assert [each.name for each in health(shared_vendor()).living] == ["beat@here"]
+    one.connection.close()
+    wait_until(lambda: not health(shared_vendor()).living)
+
+
+@pytest.mark.postgres
+def test_beat_that_has_connected_anew_says_so(beat: Beat) -> None:
+    BeatRow.objects.update(seen_at=Now() - timedelta(hours=1))
+    break_off_others()
+    wait_until(lambda: now() - BeatRow.objects.get().seen_at < timedelta(minutes=1))
+
+
+def break_off_others() -> None:
+    with connection.cursor() as cursor:
+        others = "pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
+
+
 def test_sign_of_life_clears_away_those_who_give_none(beat: Beat) -> None:
     dead = BeatRow.objects.create(name="dead", host="there", pid=1, seen_at=Now() - timedelta(hours=1))
     beat._sign_at = 0.0
@@ -74,9 +103,7 @@ def test_sign_of_life_clears_away_those_who_give_none(beat: Beat) -> None:
 def test_beat_outlives_its_connection(beat: Beat) -> None:
     hourly()
     wait_until(lambda: row().next_run_at)
-    with connection.cursor() as cursor:
-        others = "pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
-        cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
+    break_off_others()
     let_come_due()
     wait_until(lambda: len(slots()) == 1)
 

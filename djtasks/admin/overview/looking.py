@@ -107,9 +107,9 @@ def look(visible: Visible = everything) -> dict[str, Any]:
         "part": in_words(together.part),
         "workers": list(_workers(now, running)),
         "beats": [
-            BeatSeen(one_line(beat.name), found.is_alive(beat), _ago(beat.seen_at, now), beat.worker is not None)
+            BeatSeen(one_line(beat.name), found.is_alive(beat), _ago(beat.last_seen, now), beat.worker is not None)
             for beat in found.beats
-            if now - from_row(beat.seen_at) < LONG_GONE
+            if now - from_row(beat.last_seen) < LONG_GONE
         ],
         "enabled": found.enabled,
         "late": found.late,

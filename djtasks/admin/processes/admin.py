@@ -34,8 +34,23 @@ def _action(order: Order) -> Callable[..., HttpResponse | None]:
     return admin.action(permissions=["control"], description=order.label)(action)
 
 
+class LivingAdmin(ReadOnlyAdmin):
+    """Those who show that they live."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Give all, with the moment at which each was last seen."""
+        living: QuerySet[Any] = super().get_queryset(request).annotate(last_seen=shared_vendor().seen)
+        return living
+
+    @admin.display(description=_("seen at"), ordering="last_seen")
+    def last_seen(self, living: Any) -> datetime:
+        """Say when it showed last that it lives."""
+        moment: datetime = living.last_seen
+        return moment
+
+
 @admin.register(Worker)
-class WorkerAdmin(ReadOnlyAdmin):
+class WorkerAdmin(LivingAdmin):
     """Who works."""
 
     change_form_template = "admin/djtasks/change_form.html"
@@ -47,11 +62,6 @@ class WorkerAdmin(ReadOnlyAdmin):
         *("started_at", "last_seen", "runs"),
     )
     readonly_fields = ("id", "is_alive", "used", "serves", "last_seen", "runs")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
-        """Give all workers, with the moment at which each was last seen."""
-        workers: QuerySet[Worker] = super().get_queryset(request).annotate(last_seen=shared_vendor().seen)
-        return workers
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         """Say who may tell workers what to do."""
@@ -76,12 +86,6 @@ class WorkerAdmin(ReadOnlyAdmin):
         """Say whether it has given a sign of life lately."""
         return not shared_vendor().vanished_workers().filter(pk=worker.pk).exists()
 
-    @admin.display(description=_("seen at"), ordering="last_seen")
-    def last_seen(self, worker: Any) -> datetime:
-        """Say when it showed last that it lives."""
-        moment: datetime = worker.last_seen
-        return moment
-
     @admin.display(description=_("memory"))
     def used(self, worker: Worker) -> str:
         """Say how much memory its processes take."""
@@ -105,13 +109,15 @@ class WorkerAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Beat)
-class BeatAdmin(ReadOnlyAdmin):
+class BeatAdmin(LivingAdmin):
     """Who sends what is due."""
 
-    list_display = ("name", "is_alive", "host", "pid", "started_at", "seen_at")
+    list_display = ("name", "is_alive", "host", "pid", "started_at", "last_seen")
+    fields = ("id", "name", "host", "pid", "worker", "started_at", "last_seen")
+    readonly_fields = ("id", "last_seen")
     ordering = ("name",)
 
     @admin.display(description=_("alive"), boolean=True)
-    def is_alive(self, beat: Beat) -> bool:
+    def is_alive(self, beat: Any) -> bool:
         """Say whether it has given a sign of life lately."""
-        return from_row(shared_vendor().now()) - from_row(beat.seen_at) <= VANISHED
+        return from_row(shared_vendor().now()) - from_row(beat.last_seen) <= VANISHED

@@ -1,4 +1,4 @@
-"""How a worker shows on PostgreSQL that it lives: its session holds a lock. Nothing is written for that."""
+"""How workers and beats show on PostgreSQL that they live: a session holds a lock. Nothing is written for that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models.functions import Greatest
 from djtasks.broker.vendors.life import Life
 from djtasks.broker.vendors.postgresql_session import Rows
 
-_HOLD = "SELECT pg_try_advisory_lock(hashtextextended(%(worker)s, 0))"
+_HOLD = "SELECT pg_try_advisory_lock(hashtextextended(%(who)s, 0))"
 
 # A session outlives a host that has lost its power, and a process that was halted: it counts for as long as it does
 # something. What others' sessions do is not for every role to see; that they are there, is.
@@ -27,12 +27,12 @@ LIMIT 1
 
 
 class PostgresqlLife(Life):
-    """What PostgreSQL knows of workers."""
+    """What PostgreSQL knows of workers and beats."""
 
     seen = Greatest(F("seen_at"), Func(F("id"), template=_HELD, output_field=DateTimeField()))
     _run: Callable[..., list[Rows]]
     _is_pooled: Callable[[], bool]
 
-    def vouch_for(self, worker: str) -> bool:
+    def vouch_for(self, who: str) -> bool:
         # A pooler would lend the lock to others.
-        return not self._is_pooled() and bool(self._run((_HOLD, {"worker": worker}))[0][0][0])
+        return not self._is_pooled() and bool(self._run((_HOLD, {"who": who}))[0][0][0])
