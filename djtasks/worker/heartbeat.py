@@ -29,6 +29,8 @@ from djtasks.worker.presence import Presence
 
 logger = logging.getLogger("djtasks.worker")
 SIGN_OF_LIFE_SECONDS = 30.0
+# A worker that has just begun still grows, and what it takes by then is what people see.
+YOUNG_SECONDS = 5.0
 PURGE_SECONDS = 60.0
 NOTE_SECONDS = 1.0
 FIRST_PAUSE = 0.5
@@ -130,7 +132,7 @@ class Heartbeat(threading.Thread):
                     self._note_at = now + NOTE_SECONDS
                     self._noted(write_notes(vendor, notes))
                 if now >= self._sign_at:
-                    self._sign_at = now + SIGN_OF_LIFE_SECONDS
+                    self._sign_at = now + min(SIGN_OF_LIFE_SECONDS, max(YOUNG_SECONDS, now - self.born_at))
                     self._sign(vendor)
                 if now >= self.purge_at:
                     more = purge_in_turn(vendor, self._id, time.time())

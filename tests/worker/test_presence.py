@@ -181,3 +181,12 @@ def test_idle_heartbeat_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         beat.thread.presence.sign = lambda *args, **kwargs: signs.append(time.monotonic()) or sign(*args, **kwargs)
         wait_until(lambda: len(signs) > 10)
         assert written() == before
+
+
+def test_young_worker_is_measured_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes before its processes have loaded says nothing."""
+    monkeypatch.setattr(heartbeat, "YOUNG_SECONDS", 0.01)
+    at_first = iter([1000])
+    with beating() as beat:
+        beat.thread.presence._memory = lambda: next(at_first, 2000)
+        wait_until(lambda: Worker.objects.filter(memory=2000).exists(), timeout=heartbeat.SIGN_OF_LIFE_SECONDS / 2)
