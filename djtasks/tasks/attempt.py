@@ -6,9 +6,10 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from asgiref.sync import async_to_sync, sync_to_async
 
@@ -18,7 +19,7 @@ from djtasks.domain import outcomes, payloads, states
 from djtasks.domain.outcomes import Outcome
 from djtasks.domain.retries import backoff_seconds
 from djtasks.exceptions import EncodeError, Ignore, Reject, Replaced, Retry, TaskPredicate, TaskRevokedError
-from djtasks.tasks.context import Request, running
+from djtasks.tasks.context import Request, enter, leave, running
 from djtasks.tasks.errors import describe, describe_revocation, format_traceback, message_of
 from djtasks.tasks.logs import run_fields
 from djtasks.tasks.masking import hide, hide_in_record, secrets_of, sensitivity
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("djtasks.task")
 
 
-class Attempt(NamedTuple):
+@dataclass(slots=True)
+class Attempt:
     """The end of a body: the outcome to settle, and the objects that hooks are called with."""
 
     outcome: Outcome
@@ -88,18 +90,18 @@ class _Making:
         self.value: Any = None
         self._called = False
         self._attempts: list[Attempt] = []
-        self._running = running(task, request)
 
     def __enter__(self) -> Self:
         self._begun = time.monotonic()
-        self._running.__enter__()
+        self._before = enter(self.task, self.request)
         return self
 
     def prepare(self) -> None:
         """Do what stands before the body."""
         task, request = self.task, self.request
-        run = {"task_id": request.id, "args": request.args, "kwargs": request.kwargs}
-        signals.send(signals.task_prerun, task, task=task, **run)
+        if signals.task_prerun.receivers:
+            run = {"task": task, "task_id": request.id, "args": request.args, "kwargs": request.kwargs}
+            signals.send(signals.task_prerun, task, **run)
         # The message may come from code with another signature (E10); autoretry is for what the body raises.
         task.check_arguments(request.args, request.kwargs)
         task.before_start(str(request.id), request.args, request.kwargs)
@@ -114,9 +116,9 @@ class _Making:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool:
         """Judge; a body may raise anything, and nothing that it raises is to end the process that runs it."""
-        attempt = self._judge(error)
-        self._running.__exit__(kind, error, traceback)
-        self._attempts.append(Attempt(*attempt[:4], time.monotonic() - self._begun))
+        self._attempts.append(attempt := self._judge(error))
+        leave(self._before)
+        attempt.seconds = time.monotonic() - self._begun
         return True
 
     def end(self) -> Attempt:
@@ -225,7 +227,7 @@ def tell_internal_error(task: Task, request: Request, error: BaseException) -> N
 
 
 def _steps_after(task: Task, request: Request, attempt: Attempt) -> Iterator[Callable[[], None]]:
-    outcome, value, error, text = attempt[:4]
+    outcome, value, error, text = attempt.outcome, attempt.value, attempt.error, attempt.traceback
     run = {"task_id": request.id, "args": request.args, "kwargs": request.kwargs}
     call = (str(request.id), request.args, request.kwargs)
     state = state_of(outcome)

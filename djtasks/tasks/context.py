@@ -15,12 +15,30 @@ from djtasks.exceptions import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from djtasks.domain.messages import NewMessage, Reservation
+    from djtasks.domain.messages import NewMessage, Reservation, Token
     from djtasks.exceptions import Retry
     from djtasks.tasks.definition import Definition
 
 
-@dataclass(slots=True)
+class _Moment:
+    """A moment of which the seconds since the epoch are known, until somebody asks for it: short tasks never do."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, request: Any, owner: type) -> datetime | None:
+        if request is None:
+            return None
+        moment = moment_of(getattr(request, f"{self.name}_seconds"))
+        setattr(request, self.name, moment)
+        return moment
+
+
+_enqueued_at: Any = _Moment("enqueued_at")
+_started_at: Any = _Moment("started_at")
+
+
+@dataclass
 class Request:
     """One run of a task, as its body sees it; ``(id, deliveries)`` is its fencing token for other systems."""
 
@@ -48,14 +66,16 @@ class Request:
     called_directly: bool = True
     is_eager: bool = False
     entering: bool = False
-    enqueued_at: datetime | None = None
-    started_at: datetime | None = None
+    enqueued_at: datetime | None = _enqueued_at
+    started_at: datetime | None = _started_at
+    enqueued_at_seconds: float | None = field(default=None, repr=False, compare=False)
+    started_at_seconds: float | None = field(default=None, repr=False, compare=False)
     pending_retry: Retry | None = None
     definition: Definition | None = None
     feeds: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     stop_event: threading.Event | None = None
-    note: Callable[[str], None] | None = field(default=None, repr=False)
+    note: Callable[[Token, str], None] | None = field(default=None, repr=False)
     lost_tokens: Collection[tuple[str | None, int]] = ()
     revoked_tokens: Collection[tuple[str | None, int]] = ()
 
@@ -128,6 +148,15 @@ class Request:
         """True once the task is known to be revoked while it runs; a long body should end."""
         return (self.id, self.deliveries) in self.revoked_tokens
 
+    @classmethod
+    def received(cls, message: Reservation) -> Request:
+        """Make the request of a message that was received; what it does not say is as the class has it."""
+        request = cls.__new__(cls)
+        request.id, request.task, request.retries = message.id, message.task, message.retries
+        request.deliveries, request.losses = message.deliveries, message.losses
+        request.kwargs, request.headers, request.options = {}, {}, {}
+        return request
+
     def get(self, name: str, default: Any = None) -> Any:
         """Read a field by name, as Celery's context allows."""
         return getattr(self, name, default)
@@ -165,18 +194,26 @@ def current_run() -> tuple[Definition, Request] | None:
     return _current.get()
 
 
+def enter(task: Definition, request: Request) -> Any:
+    """Make the task the running one; return what ``leave`` wants to know."""
+    return _current.set((task, request))
+
+
+leave = _current.reset
+
+
 class running:
     """While this is entered, the task is the running one."""
 
     def __init__(self, task: Definition, request: Request) -> None:
-        self._run = (task, request)
+        self._task, self._request = task, request
 
     def __enter__(self) -> Request:
-        self._token = _current.set(self._run)
-        return self._run[1]
+        self._before = enter(self._task, self._request)
+        return self._request
 
     def __exit__(self, *exc_info: object) -> None:
-        _current.reset(self._token)
+        leave(self._before)
 
 
 class allow_join_result:

@@ -76,7 +76,7 @@ def _again(request: Request, change: outcomes.Retry) -> None:
 
 
 def _result_of(request: Request, ended: Attempt, lines: list[str]) -> EagerResult:
-    outcome, value, error, text, _ = ended
+    outcome, value, error, text = ended.outcome, ended.value, ended.error, ended.traceback
     state = attempt.state_of(outcome)
     if isinstance(outcome, outcomes.Rejected) and not outcome.requeue:
         state = states.FAILURE

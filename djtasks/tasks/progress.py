@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from djtasks.conf import settings
 from djtasks.domain import payloads, states
+from djtasks.domain.messages import Token
 from djtasks.exceptions import LeaseLost
 from djtasks.models import Message
 from djtasks.tasks.context import Request
@@ -26,7 +27,8 @@ def report(request: Request, done: float, total: float | None, message: str) -> 
     words = payloads.printable(str(message), MESSAGE_BYTES)
     note = {"done": _number(done, "done"), "total": None if total is None else _number(total, "total")}
     if request.note is not None:
-        request.note(payloads.encode({**note, "message": words}, where="progress"))
+        token = Token(str(request.id), request.deliveries)
+        request.note(token, payloads.encode({**note, "message": words}, where="progress"))
 
 
 def _number(value: float, name: str) -> float:

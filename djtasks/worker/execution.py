@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from djtasks.domain import outcomes
@@ -67,15 +66,13 @@ def execute(message: Reservation, holder: Holder, body: Body = PLAIN) -> Run:
     ready = prepare(message, holder)
     if isinstance(ready, Run):
         return ready
-    return conclude(ready, isolated(lambda: attempt.make(ready.task, ready.request, body)), body)
+    return conclude(ready, isolated(attempt.make, ready.task, ready.request, body), body)
 
 
 def prepare(message: Reservation, holder: Holder) -> Ready | Run:
     """Find the task of a message and set its request, or say how it ends without."""
-    request = Request(
-        id=message.id, task=message.task, retries=message.retries, hostname=holder.hostname, worker_id=holder.worker_id
-    )
-    request.deliveries = message.deliveries
+    request = Request.received(message)
+    request.hostname, request.worker_id = holder.hostname, holder.worker_id
     try:
         task = registry.get(message.task)
         if message.expires_at is not None and holder.now() >= message.expires_at:
@@ -85,7 +82,7 @@ def prepare(message: Reservation, holder: Holder) -> Ready | Run:
     except Exception as error:
         return Run(_failure(error, request))
     started_at = holder.now()
-    request.started_at = moment_of(started_at)
+    request.started_at_seconds = started_at
     return Ready(task, request, started_at)
 
 
@@ -94,14 +91,14 @@ def _read(message: Reservation, task: Task, request: Request, holder: Holder) ->
     request.read(message, task, message.handed)
     if "failed" in request.options:
         request.args = (*errbacks.arguments_of(task, request.options["failed"]), *request.args)
-    request.losses = message.losses
-    request.enqueued_at = moment_of(message.enqueued_at)
+    request.enqueued_at_seconds = message.enqueued_at
     # A message that is due from the start has no eta.
-    request.eta = None if message.due_at == message.enqueued_at else moment_of(message.due_at)
-    request.expires = moment_of(message.expires_at)
+    if message.due_at != message.enqueued_at:
+        request.eta = moment_of(message.due_at)
+    if message.expires_at is not None:
+        request.expires = moment_of(message.expires_at)
     request.stop_event, request.lost_tokens, request.revoked_tokens = holder.stopping, holder.lost, holder.revoked
-    if holder.note is not None:
-        request.note = partial(holder.note, message.token)
+    request.note = holder.note
 
 
 def conclude(ready: Ready, ended: Attempt, body: Body) -> Run:

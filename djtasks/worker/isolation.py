@@ -33,14 +33,14 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-def isolated(function: Callable[[], T]) -> T:
+def isolated(function: Callable[..., T], *args: Any) -> T:
     """Call the function between clean connections, in a context of its own.
 
     Language, time zone and other context variables that it sets end with the context.
     """
     tidy_before()
     try:
-        return contextvars.copy_context().run(_between_caches, function)
+        return contextvars.copy_context().run(_between_caches, function, *args)
     finally:
         tidy_after()
 
@@ -82,10 +82,10 @@ def disconnect() -> None:
         connections.close_all()
 
 
-def _between_caches(function: Callable[[], T]) -> T:
+def _between_caches(function: Callable[..., T], *args: Any) -> T:
     """Call the function, and close the caches that it has used: like those of a request, they end with its context."""
     try:
-        return function()
+        return function(*args)
     finally:
         if _caches_are_closed():
             with _logged():

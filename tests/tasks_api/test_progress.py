@@ -194,15 +194,17 @@ def test_nobody_hears_of_direct_and_eager_runs() -> None:
 def test_progress_is_handed_to_the_worker(given: Any, told: dict[str, Any]) -> None:
     """RES-3, E1."""
     task = shared_task(lambda self: self.progress(*given), name="telling", bind=True)
-    with running(task, Request(id="7", task="telling", note=seen.append)):
+    with running(task, Request(id="7", task="telling", deliveries=2, note=lambda *note: seen.append(note))):
         task.run()
-    assert [payloads.decode(text) for text in seen] == [told]
+    ((token, text),) = seen
+    assert token == Token("7", 2)
+    assert payloads.decode(text) == told
 
 
 def test_long_words_are_cut() -> None:
     """E4."""
     task = shared_task(lambda self: self.progress(1, message="x" * 10_000), name="telling", bind=True)
-    with running(task, Request(id="7", task="telling", note=seen.append)):
+    with running(task, Request(id="7", task="telling", note=lambda token, text: seen.append(text))):
         task.run()
     assert len(seen[0]) < 2000
 
