@@ -104,7 +104,7 @@ def test_rows_of_processes_and_schedules_begin_now(vendor: Vendor) -> None:
     """Whatever the database itself would write into a column: on SQLite that is in UTC."""
     facts = {"id": str(uuid7()), "name": "w", "host": "h", "pid": 1, "pool": "solo", "slots": 1}
     Presence(facts).sign(vendor, listening=False)
-    Beat("b@h")._sign(vendor)
+    Beat("b@h")._give_sign(vendor)
     worker, beat = Worker.objects.get(), BeatRow.objects.get()
     send(vendor, [worker.pk], "ping", {})
     schedule = Schedule.objects.create(name="s", task="tests.add", kind="interval", expression="60")

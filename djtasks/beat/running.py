@@ -16,9 +16,11 @@ from djtasks import signals
 from djtasks.beat.declared import synchronise
 from djtasks.beat.tick import seconds_until_next, tick
 from djtasks.broker.deadlines import Deadline, Watch
+from djtasks.broker.sign import SignOfLife
 from djtasks.broker.vendors import Listener, Vendor, private_vendor
 from djtasks.broker.vendors.base import SCHEDULES_CHANNEL
 from djtasks.conf import settings
+from djtasks.domain.identifiers import uuid7
 from djtasks.domain.payloads import printable
 from djtasks.models import Beat as BeatRow
 from djtasks.models import Slot
@@ -39,19 +41,19 @@ class Beat:
     """One of any number of beats; each does what the others have left."""
 
     def __init__(self, name: str, *, max_interval: float | None = None, worker: str | None = None) -> None:
-        self.row = BeatRow(name=name, host=socket.gethostname(), pid=os.getpid(), worker=worker)
+        self.row = {"id": uuid7(), "name": name, "host": socket.gethostname(), "pid": os.getpid(), "worker": worker}
         self.max_interval = max_interval or settings.BEAT_MAX_LOOP_INTERVAL
         self.deadline = Deadline()
         self._ended = threading.Event()
         self._pause = FIRST_PAUSE
         self._has_begun = False
+        self._sign = SignOfLife(BeatRow, self.row)
         self._sign_at = 0.0
-        self._has_signed = self._is_vouched_for = False
         self._purge_at = time.monotonic() + random.uniform(0, PURGE_SECONDS)
 
     def run(self) -> None:
         """Beat until told to end; the database may come and go."""
-        signals.send(signals.beat_embedded_init if self.row.worker else signals.beat_init, self)
+        signals.send(signals.beat_embedded_init if self.row["worker"] else signals.beat_init, self)
         watch = Watch(self.deadline)
         watch.start()
         try:
@@ -75,8 +77,7 @@ class Beat:
 
     def _run_connected(self) -> None:
         vendor = private_vendor()
-        # What the last session vouched for ended with it.
-        self._has_signed = self._is_vouched_for = False
+        self._sign.begin()
         self._sign_at = 0.0
         try:
             self.deadline.begin(vendor)
@@ -100,15 +101,14 @@ class Beat:
         with vendor.listen(SCHEDULES_CHANNEL) as listener:
             while not self._ended.is_set():
                 self.deadline.begin(vendor)
-                self._sign(vendor)
+                self._give_sign(vendor)
                 tick(vendor, lambda: self.deadline.begin(vendor))
                 self._purge(vendor)
                 rest = seconds_until_next(vendor)
                 self.deadline.end()
                 self._pause = FIRST_PAUSE
                 self._wait(listener, self.max_interval if rest is None else min(rest, self.max_interval))
-        with vendor.bound():
-            BeatRow.objects.using(vendor.alias).filter(pk=self.row.pk).delete()
+        self._sign.end(vendor)
 
     def _wait(self, listener: Listener, rest: float) -> None:
         looked_at = time.monotonic()
@@ -118,18 +118,12 @@ class Beat:
             if listener.wait(min(left, HEAR_SECONDS)):
                 until = min(until, looked_at + HEAR_SECONDS)
 
-    def _sign(self, vendor: Vendor) -> None:
-        """Give a sign of life, without writing where the session vouches; the row may be gone, after a long stop."""
+    def _give_sign(self, vendor: Vendor) -> None:
         if time.monotonic() < self._sign_at:
             return
         self._sign_at = time.monotonic() + SIGN_OF_LIFE_SECONDS
-        self._is_vouched_for = self._is_vouched_for or vendor.vouch_for(str(self.row.pk))
+        self._sign.give(vendor, {})
         with vendor.bound():
-            own = BeatRow.objects.using(vendor.alias).filter(pk=self.row.pk)
-            if not (self._is_vouched_for and self._has_signed and own.exists()) and not own.update(seen_at=Now()):
-                self.row.started_at = self.row.seen_at = Now()
-                self.row.save(using=vendor.alias, force_insert=True)
-            self._has_signed = True
             vendor.beats().filter(last_seen__lt=Now() - timedelta(seconds=2 * VANISHED_SECONDS)).delete()
 
     def _purge(self, vendor: Vendor) -> None:

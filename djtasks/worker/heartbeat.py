@@ -138,7 +138,7 @@ class Heartbeat(threading.Thread):
                     more = purge_in_turn(vendor, self._id, time.time())
                     self.purge_at = now + (BREATH_SECONDS if more else PURGE_SECONDS)
         self.mailbox.write(vendor)
-        self.presence.end()
+        self.presence.end(vendor)
 
     def _wait(self, listener: Listener) -> None:
         rest = min(self._renew_at, self._sign_at, self.purge_at, self._look_at) - time.monotonic()

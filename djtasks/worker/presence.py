@@ -7,12 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import QuerySet
-
+from djtasks.broker.sign import SignOfLife
 from djtasks.broker.vendors import Vendor
 from djtasks.conf import settings
 from djtasks.models import Worker
-from djtasks.models.clock import Now
 
 logger = logging.getLogger("djtasks.worker")
 VARIABLE = ("slots", "queues", "excluded", "memory")
@@ -21,44 +19,32 @@ LITTLE = 0.05
 
 
 class Presence:
-    """Gives signs of life. While the session vouches for the worker, only what is new is written."""
+    """Gives the worker's signs of life, and tells what is to be known of it."""
 
     def __init__(self, row: dict[str, Any], memory: Callable[[], int] = lambda: 0) -> None:
         self.row = row
         self._memory = memory
-        self._written: dict[str, Any] = {}
-        self._vouched = False
+        self._sign = SignOfLife(Worker, row)
 
     def begin(self) -> None:
         """Start anew, on another connection."""
-        self._written, self._vouched = {}, False
+        self._sign.begin()
 
     def sign(self, vendor: Vendor, *, listening: bool) -> None:
         """Show that the worker lives, and what has changed of it; raises what the database does."""
-        self._vouched = self._vouched or vendor.vouch_for(self.row["id"])
         self._measure()
         facts = {"listening": listening} | {name: self.row[name] for name in VARIABLE if name in self.row}
-        if not (self._vouched and facts == self._written and self._rows().exists()):
-            self._write(vendor, facts)
-            self._written = facts
+        if self._sign.give(vendor, facts):
+            warn_of_namesakes(vendor, self.row)
 
-    def end(self) -> None:
+    def end(self, vendor: Vendor) -> None:
         """Take the row away."""
-        self._rows().delete()
-
-    def _rows(self) -> QuerySet[Worker]:
-        return Worker.objects.using(settings.DATABASE).filter(pk=self.row["id"])
+        self._sign.end(vendor)
 
     def _measure(self) -> None:
         memory, known = self._memory(), self.row.get("memory") or 0
         if abs(memory - known) > LITTLE * known:
             self.row["memory"] = memory or None
-
-    def _write(self, vendor: Vendor, facts: dict[str, Any]) -> None:
-        sign = {**facts, "seen_at": Now()}
-        if not self._rows().update(**sign):
-            Worker.objects.using(settings.DATABASE).create(**{"started_at": Now(), **self.row, **sign})
-            warn_of_namesakes(vendor, self.row)
 
 
 def warn_of_namesakes(vendor: Vendor, worker: dict[str, Any]) -> None:

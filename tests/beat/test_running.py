@@ -62,18 +62,18 @@ def test_row_that_was_taken_away_comes_back(beat: Beat, monkeypatch: pytest.Monk
     beat._sign_at = 0.0
     BeatRow.objects.all().delete()
     wait_until(BeatRow.objects.exists)
-    assert BeatRow.objects.get().pk == beat.row.pk
+    assert BeatRow.objects.get().pk == beat.row["id"]
 
 
 @pytest.mark.postgres
 def test_session_vouches_for_its_beat_and_nothing_is_written(transactional_db: None) -> None:
     """C15: a beat with nothing to do writes nothing, and one that has lost its session has lost that, too."""
     beat, one = Beat("beat@here"), private_vendor()
-    beat._sign(one)
+    beat._give_sign(one)
     BeatRow.objects.update(seen_at=Now() - timedelta(hours=1))
     for _ in range(2):
         beat._sign_at = 0.0
-        beat._sign(one)
+        beat._give_sign(one)
     assert now() - BeatRow.objects.get().seen_at > timedelta(minutes=59)
     assert [each.name for each in health(shared_vendor()).living] == ["beat@here"]
     one.connection.close()

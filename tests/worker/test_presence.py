@@ -166,7 +166,7 @@ def test_second_session_of_a_worker_writes_until_the_first_is_gone(vendor: Vendo
     one.sign(other, listening=True)
     assert written() != before
     vendor.connection.close()
-    wait_until(lambda: one.sign(other, listening=True) or one._vouched)
+    wait_until(lambda: one.sign(other, listening=True) or one._sign._vouched)
     other.connection.close()
 
 

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         if options["once"]:
             self.stdout.write(f"{beat.run_once()} messages sent")
             return
-        self.stdout.write(f"djtasks {__version__} beat {beat.row.name} (pid {os.getpid()})")
+        self.stdout.write(f"djtasks {__version__} beat {beat.row['name']} (pid {os.getpid()})")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: beat.end())
         beat.run()
