@@ -42,20 +42,23 @@ except ImportError:
 
 def encode(value: Any, *, where: str, max_bytes: int | None = None, max_depth: int = 100) -> str:
     """Return the value as compact JSON text, or raise ``EncodeError`` with the path to what cannot be stored."""
-    data = _quickly(value, max_bytes, max_depth) or _carefully(value, where, max_bytes, max_depth)
+    text = (data := _quickly(value, max_bytes, max_depth)).decode()
+    # In a str: bytes would first try to read what is looked for as a number, which takes ten times as long.
+    if not text or "\\u0000" in text or '{"$' in text or (orjson is None and _has_long_number(text)):
+        text = (data := _carefully(value, where, max_bytes, max_depth)).decode()
     if max_bytes is not None and len(data) > max_bytes:
         raise EncodeError(f"{where} takes {len(data):,} bytes{_too_much(max_bytes)}")
-    return data.decode()
+    return text
 
 
 def decode(text: str | bytes) -> Any:
     """Return the value of a text that ``encode`` wrote, or raise ``DecodeError``."""
     try:
-        data = text.encode() if isinstance(text, str) else text
+        text = text if isinstance(text, str) else text.decode()
         # orjson reads integers past 64 bits as floats, so those go the other way.
-        if orjson is not None and b'"$' not in data and not _has_long_number(data):
-            return orjson.loads(data)
-        return _parse(data.decode())
+        if orjson is not None and '"$' not in text and not _has_long_number(text):
+            return orjson.loads(text)
+        return _parse(text)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise DecodeError(f"the stored text cannot be read: {type(error).__name__}: {str(error)[:200]}") from error
 
@@ -79,11 +82,9 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=
 def _quickly(value: Any, max_bytes: int | None, max_depth: int) -> bytes:
     """Encode what consists of plain types alone; return nothing if anything calls for a closer look."""
     try:
-        data = _dump(value) if type(value) in _SAFE or _is_plain(value, max_bytes, max_depth) else b""
+        return _dump(value) if type(value) in _SAFE or _is_plain(value, max_bytes, max_depth) else b""
     except (RuntimeError, TypeError, ValueError):
         return b""
-    suspect = b"\\u0000" in data or b'{"$' in data or (orjson is None and _has_long_number(data))
-    return b"" if suspect else data
 
 
 def _is_plain(value: Any, max_bytes: int | None, max_depth: int) -> bool:
@@ -118,8 +119,8 @@ def _dump(value: Any) -> bytes:
 _ONE_DIGIT = bytes.maketrans(b"123456789", b"000000000")
 
 
-def _has_long_number(data: bytes) -> bool:
-    return len(data) >= 19 and b"0" * 19 in data.translate(_ONE_DIGIT)
+def _has_long_number(text: str) -> bool:
+    return len(text) >= 19 and b"0" * 19 in text.encode().translate(_ONE_DIGIT)
 
 
 def _carefully(value: Any, where: str, max_bytes: int | None, max_depth: int) -> bytes:
