@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from djtasks.domain import outcomes
 from djtasks.domain.messages import Reservation, Token
@@ -43,7 +42,8 @@ class Holder:
         return time.monotonic() + self.clock
 
 
-class Ready(NamedTuple):
+@dataclass(slots=True)
+class Ready:
     """A run that can begin."""
 
     task: Task

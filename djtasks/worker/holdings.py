@@ -19,10 +19,11 @@ TRUSTED_SHARE = 0.75
 class Held:
     """A message that this worker holds."""
 
-    __slots__ = ("begun", "limits", "message", "place", "since")
+    __slots__ = ("begun", "limits", "message", "place", "since", "token")
 
     def __init__(self, message: Reservation) -> None:
         self.message = message
+        self.token = message.token
         self.since = time.monotonic()
         self.begun = message.started_at is not None and not message.begun_before
         self.place: Literal["waiting", "pool", "ended"] = "waiting"
@@ -34,7 +35,7 @@ class Holdings:
 
     def __init__(self) -> None:
         self.held: dict[Token, Held] = {}
-        self.waiting: deque[Reservation] = deque()
+        self.waiting: deque[Held] = deque()
         self.pending: dict[Token, Settlement] = {}
         self.notes: dict[Token, str] = {}
         self.renewed_at = float("-inf")
@@ -55,20 +56,21 @@ class Holdings:
         """Give back what has not begun and whose lease was not renewed in time: somebody else may have it (C4)."""
         before = time.monotonic() - TRUSTED_SHARE * settings.LEASE_SECONDS
         if self.renewed_at < before:
-            for message in list(self.waiting):
-                if self.held[message.token].since < before:
-                    self.end(message.token, Released())
+            for held in list(self.waiting):
+                if held.since < before:
+                    self.end(held.token, Released())
 
     def accept(self, message: Reservation) -> None:
         """Take a message that was received."""
-        self.held[message.token] = Held(message)
-        self.waiting.append(message)
+        held = Held(message)
+        self.held[held.token] = held
+        self.waiting.append(held)
 
     def end(self, token: Token, outcome: Outcome, started_at: float | None = None) -> bool:
         """Note how a message is to be settled, if it is held."""
         if held := self.held.get(token):
             if held.place == "waiting":
-                self._stop_waiting(held.message)
+                self._stop_waiting(held)
             held.place = "ended"
             self.pending[token] = Settlement(token, outcome, started_at, held.message)
         return held is not None
@@ -77,7 +79,7 @@ class Holdings:
         """Let go of a message."""
         held = self.held.pop(token, None)
         if held is not None and held.place == "waiting":
-            self._stop_waiting(held.message)
+            self._stop_waiting(held)
         self.pending.pop(token, None)
         self.notes.pop(token, None)
         return held
@@ -93,11 +95,11 @@ class Holdings:
             if self.notes.get(token) is text:
                 self.notes.pop(token, None)
 
-    def _stop_waiting(self, message: Reservation) -> None:
-        if self.waiting and self.waiting[-1] is message:
+    def _stop_waiting(self, held: Held) -> None:
+        if self.waiting and self.waiting[-1] is held:
             self.waiting.pop()
         else:
-            self.waiting.remove(message)
+            self.waiting.remove(held)
 
     def youngest_run(self, now: float) -> float:
         """Return for how many seconds the pool has had what it was given last."""
@@ -113,12 +115,12 @@ class Holdings:
         for token in tokens:
             if held := self.in_pool(token):
                 held.place = "waiting"
-                self.waiting.appendleft(held.message)
+                self.waiting.appendleft(held)
 
     def release_waiting(self) -> None:
         """Give back what waits."""
-        for message in list(self.waiting):
-            self.end(message.token, Released())
+        for held in list(self.waiting):
+            self.end(held.token, Released())
 
     def to_begin(self, idle: int) -> list[tuple[Token, bool]]:
         """Name the messages to acknowledge before their bodies run, as many as there are slots for them.
@@ -126,12 +128,12 @@ class Holdings:
         Of late messages only those that have lost a worker before: what they begin must be known if they do it again.
         """
         begin: list[tuple[Token, bool]] = []
-        for message in self.waiting:
+        for held in self.waiting:
             if len(begin) >= idle:
                 break
-            late = judge.is_late(message)
-            if not self.held[message.token].begun and (message.losses or not late):
-                begin.append((message.token, late))
+            late = judge.is_late(held.message)
+            if not held.begun and (held.message.losses or not late):
+                begin.append((held.token, late))
         return begin
 
     def to_note(self, begun: Iterable[Token], after: float) -> list[tuple[Token, bool]]:
@@ -156,23 +158,22 @@ class Holdings:
             return 0
         room, idle = pool.room(depth), pool.idle()
         together: list[Reservation] = []
-        passed: list[Reservation] = []
+        passed: list[Held] = []
         alone = False
         while self.waiting and len(together) < room:
-            message = self.waiting.popleft()
-            held = self.held[message.token]
-            if message.losses:
+            held = self.waiting.popleft()
+            if held.message.losses:
                 # It may kill its process: it runs in one in which it can harm nobody else.
-                if held.begun and pool.submit_alone(message):
+                if held.begun and pool.submit_alone(held.message):
                     held.place, alone = "pool", True
                     room, idle = pool.room(depth), pool.idle()
                 else:
-                    passed.append(message)
-            elif judge.is_late(message) or (held.begun and len(together) < idle):
+                    passed.append(held)
+            elif judge.is_late(held.message) or (held.begun and len(together) < idle):
                 held.place = "pool"
-                together.append(message)
+                together.append(held.message)
             else:
-                passed.append(message)
+                passed.append(held)
         self.waiting.extendleft(reversed(passed))
         if together:
             pool.submit(together, depth)

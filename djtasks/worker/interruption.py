@@ -59,10 +59,18 @@ class Body(attempt.Body):
         return wanted
 
 
+class _Now:
+    """What runs in the main thread. Not an attribute of its class: set, one makes Python forget what it knows of it."""
+
+    def __init__(self) -> None:
+        self.body: Body | None = None
+
+
+_now = _Now()
+
+
 class MainThreadBody(Body):
     """A body in the main thread of its process, where a signal ends also what blocks in C."""
-
-    _running: Body | None = None
 
     @classmethod
     def listen(cls) -> Any:
@@ -72,18 +80,18 @@ class MainThreadBody(Body):
     @classmethod
     def _on_signal(cls, number: int, frame: FrameType | None) -> None:
         # Python calls this in the main thread between two of its steps: what it finds running does run.
-        body = MainThreadBody._running
+        body = _now.body
         if body is not None and body.is_due():
             raise SoftTimeLimitExceeded
 
     def call(self, function: Callable[[], Any]) -> Any:
         try:
-            MainThreadBody._running = self
+            _now.body = self
             if self.is_due():
                 raise SoftTimeLimitExceeded
             return function()
         finally:
-            MainThreadBody._running = None
+            _now.body = None
 
     def interrupt(self) -> None:
         super().interrupt()
@@ -92,7 +100,7 @@ class MainThreadBody(Body):
     def _ring(self) -> None:
         """Send the signal until it is heard: one that comes just before a call blocks would be heard after it."""
         main = threading.main_thread().ident
-        while self.wanted and MainThreadBody._running is self and main is not None:
+        while self.wanted and _now.body is self and main is not None:
             signal.pthread_kill(main, SIGNAL)
             time.sleep(AGAIN_SECONDS)
 
