@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -32,7 +32,7 @@ from djtasks.broker.vendors.rows import adopted
 from djtasks.conf import settings
 from djtasks.domain.ends import End
 from djtasks.domain.messages import Demand, NewMessage, Reservation, Supply, Token
-from djtasks.domain.outcomes import Settlement, ending_of
+from djtasks.domain.outcomes import Ending, Settlement, ending_of
 from djtasks.domain.workflows import Edge
 from djtasks.models import ErrorsField
 
@@ -93,12 +93,8 @@ class PostgresqlVendor(PostgresqlLife, Vendor):
         hostname: str,
         retention: float | None,
     ) -> Exchange:
-        statements = _settling(settlements, hostname, retention)
-        settling = len(statements)
-        feeding = [settlement.token.id for settlement in settlements if settlement.unblocks]
-        if feeding:
-            fed = {"id": parameters.plain(feeding), "announce": settings.NOTIFY is not False}
-            statements += [(workflows.LOCK_DEPENDENTS, fed), (workflows.UNBLOCK, fed)]
+        endings, back = _sorted_out(settlements)
+        statements = [*_settling(endings, back, hostname, retention), *_unblocking(settlements)]
         if begin:
             statements.append((sql.BEGIN, parameters.of_begins(begin)))
         if demand:
@@ -106,7 +102,10 @@ class PostgresqlVendor(PostgresqlLife, Vendor):
         answers = self._run(*statements)
         supply = _supply(demand, answers.pop()) if demand else Supply([])
         begun = {Token(*row) for row in answers.pop()} if begin else set()
-        return Exchange({Token(*row[:2]) for rows in answers[:settling] for row in rows}, begun, supply)
+        settled = _gone(endings, answers.pop(0)) if endings else set()
+        if back:
+            settled |= {Token(*row) for row in answers.pop(0)}
+        return Exchange(settled, begun, supply)
 
     def renew(self, tokens: Collection[Token], lease: float) -> set[Token]:
         (rows,) = self._run((sql.RENEW, {**parameters.of_tokens(tokens), "lease": lease}))
@@ -223,20 +222,38 @@ class PostgresqlListener(Listener):
             return [Announcement(notify.channel, notify.payload) for notify in heard]
 
 
-def _settling(settlements: Sequence[Settlement], hostname: str, retention: float | None) -> list[Statement]:
-    """Give the statements that settle, for what ends and for what goes back to its queue."""
+def _sorted_out(settlements: Sequence[Settlement]) -> tuple[list[Ending], list[Settlement]]:
+    """Tell what ends from what goes back to its queue, each in the order of the tokens."""
     endings, back = [], []
     for settlement in sorted(settlements, key=attrgetter("token")):
         if ending := ending_of(settlement):
             endings.append(ending)
         else:
             back.append(settlement)
-    statements: list[Statement] = []
+    return endings, back
+
+
+def _settling(
+    endings: Sequence[Ending], back: Sequence[Settlement], hostname: str, retention: float | None
+) -> Iterator[Statement]:
     if endings:
-        statements.append((sql.END, parameters.of_endings(endings, hostname, retention)))
+        yield sql.END, parameters.of_endings(endings, hostname, retention)
     if back:
-        statements.append((sql.PUT_BACK, parameters.of_put_backs(back)))
-    return statements
+        yield sql.PUT_BACK, parameters.of_put_backs(back)
+
+
+def _unblocking(settlements: Sequence[Settlement]) -> Iterator[Statement]:
+    if feeding := [settlement.token.id for settlement in settlements if settlement.unblocks]:
+        fed = {"id": parameters.plain(feeding), "announce": settings.NOTIFY is not False}
+        yield workflows.LOCK_DEPENDENTS, fed
+        yield workflows.UNBLOCK, fed
+
+
+def _gone(endings: Sequence[Ending], rows: Rows) -> set[Token]:
+    """Read the answer of END: how many are gone, and which, unless all are."""
+    if max(row[0] or 0 for row in rows) == len(endings):
+        return {ending.token for ending in endings}
+    return {Token(*row[1:3]) for row in rows if row[0] is None}
 
 
 def _statement_for(demand: Demand) -> Statement:

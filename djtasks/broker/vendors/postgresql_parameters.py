@@ -70,7 +70,8 @@ def of_endings(endings: Sequence[Ending], hostname: str, retention: float | None
         "state": texts(states),
         "value": texts(values),
         "error": texts([error and error + "\n" for error in errors]),
-        "started_at": plain(started),
+        # In microseconds: a fraction takes longer to write, and to read.
+        "started_at": plain([None if moment is None else int(moment * 1e6) for moment in started]),
         "fate": plain(fates),
         "hostname": hostname,
         "retention": retention,

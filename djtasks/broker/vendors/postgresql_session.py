@@ -91,13 +91,14 @@ class Session:
     def _send(self, statements: Sequence[Statement]) -> list[Rows]:
         with self.connection.wrap_database_errors:
             raw, cursors = self._connect(len(statements))
+            # Numbers as text, above all moments, would take longer to read than everything else.
             if len(statements) == 1:
-                cursors[0].execute(*statements[0])
+                cursors[0].execute(*statements[0], binary=True)
             else:
                 # Between two syncs of a pipeline everything is one transaction, without BEGIN and COMMIT.
                 with raw.pipeline():
                     for cursor, statement in zip(cursors, statements, strict=False):
-                        cursor.execute(*statement)
+                        cursor.execute(*statement, binary=True)
                 if not (self.private and self.lasts):
                     # psycopg may end a pipeline with a Flush behind its Sync, for which a pooler lends us the session
                     # once more: it takes it back at the next Sync, which could be long in coming.

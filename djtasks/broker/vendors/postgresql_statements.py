@@ -42,23 +42,27 @@ _OVERWRITE = ", ".join(f"{column} = excluded.{column}" for column in f"{_CARRIED
 _ENDED = f"""
 {RESOLVED}, kept AS (
     INSERT INTO djtasks_result ({_CARRIED}, {_OWN})
-    SELECT {{carried}}, errors || end_error, COALESCE(to_timestamp(begun_at), started_at), end_state, end_value,
+    SELECT {{carried}}, errors || end_error, COALESCE(begun_at, started_at), end_state, end_value,
         %(hostname)s, statement_timestamp(), statement_timestamp() + %(retention)s::float8 * interval '1 second'
     FROM gone m WHERE end_state IS NOT NULL
     ON CONFLICT (id) DO UPDATE SET {_OVERWRITE}
 )
-SELECT id::text, deliveries, CASE WHEN awaited THEN pg_notify('{RESULTS_CHANNEL}', id::text) END FROM gone
+SELECT {{answer}}, CASE WHEN awaited THEN pg_notify('{RESULTS_CHANNEL}', id::text)::text END FROM gone
 """
 
+# Where all are gone it is enough to say how many: to name each costs as much again as to find it by its key.
 END = f"""
 WITH gone AS (
     DELETE FROM djtasks_message m USING unnest(
         %(id)s::uuid[], %(deliveries)s::int[], %(state)s::text[], %(value)s::text[], %(error)s::text[],
-        %(started_at)s::float8[], %(fate)s::text[]
+        %(started_at)s::int8[], %(fate)s::text[]
     ) AS token (id, deliveries, end_state, end_value, end_error, begun_at, end_fate)
     WHERE {_HELD}
-    RETURNING m.*, end_state, end_value, end_error, begun_at, end_fate
-), {USED}, {_ENDED.format(carried=_CARRIED_WITH_INPUTS)}
+    RETURNING m.*, end_state, end_value, end_error, to_timestamp(begun_at / 1e6::float8) AS begun_at, end_fate
+), {USED}, {_ENDED.format(carried=_CARRIED_WITH_INPUTS, answer="NULL::int8 AS count, id::text, deliveries")}
+WHERE awaited OR (SELECT count(*) FROM gone) < cardinality(%(id)s::uuid[])
+UNION ALL
+SELECT count(*), NULL, NULL, NULL FROM gone
 """
 
 PUT_BACK = f"""
@@ -139,17 +143,17 @@ END_UNBEGUN = f"""
 WITH gone AS (
     DELETE FROM djtasks_message
     WHERE id = %(id)s::uuid AND (leased_until IS NULL OR (NOT acks_late AND started_at IS NULL))
-    RETURNING *, 'REVOKED' AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::float8 AS begun_at,
+    RETURNING *, 'REVOKED' AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::timestamptz AS begun_at,
         'revoked' AS end_fate
-), {_ENDED.format(carried=_CARRIED)}
+), {_ENDED.format(carried=_CARRIED, answer="id")}
 """
 
 END_BLOCKED = f"""
 WITH gone AS (
     DELETE FROM djtasks_message WHERE id = ANY (%(id)s::uuid[]) AND due_at IS NULL
-    RETURNING *, %(state)s::text AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::float8 AS begun_at,
+    RETURNING *, %(state)s::text AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::timestamptz AS begun_at,
         %(fate)s AS end_fate
-), {_ENDED.format(carried=_CARRIED)}
+), {_ENDED.format(carried=_CARRIED, answer="id")}
 """
 
 PURGE_RESULTS = f"""
