@@ -20,26 +20,12 @@ if TYPE_CHECKING:
     from djtasks.tasks.definition import Definition
 
 
-class _Moment:
-    """A moment of which the seconds since the epoch are known, until somebody asks for it: short tasks never do."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __get__(self, request: Any, owner: type) -> datetime | None:
-        if request is None:
-            return None
-        moment = moment_of(getattr(request, f"{self.name}_seconds"))
-        setattr(request, self.name, moment)
-        return moment
+class _Open:
+    """Lets a body keep what it likes on its request."""
 
 
-_enqueued_at: Any = _Moment("enqueued_at")
-_started_at: Any = _Moment("started_at")
-
-
-@dataclass
-class Request:
+@dataclass(slots=True)
+class Request(_Open):
     """One run of a task, as its body sees it; ``(id, deliveries)`` is its fencing token for other systems."""
 
     id: str | None = None
@@ -66,10 +52,9 @@ class Request:
     called_directly: bool = True
     is_eager: bool = False
     entering: bool = False
-    enqueued_at: datetime | None = _enqueued_at
-    started_at: datetime | None = _started_at
-    enqueued_at_seconds: float | None = field(default=None, repr=False, compare=False)
-    started_at_seconds: float | None = field(default=None, repr=False, compare=False)
+    # Since the epoch: short tasks never ask for the moments.
+    enqueued_at_seconds: float | None = None
+    started_at_seconds: float | None = None
     pending_retry: Retry | None = None
     definition: Definition | None = None
     feeds: int = 0
@@ -78,6 +63,16 @@ class Request:
     note: Callable[[Token, str], None] | None = field(default=None, repr=False)
     lost_tokens: Collection[tuple[str | None, int]] = ()
     revoked_tokens: Collection[tuple[str | None, int]] = ()
+
+    @property
+    def enqueued_at(self) -> datetime | None:
+        """When the message was sent, by the database's clock; None where nothing was sent."""
+        return moment_of(self.enqueued_at_seconds)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When this run began, by the database's clock."""
+        return moment_of(self.started_at_seconds)
 
     @property
     def redelivered(self) -> bool:
@@ -147,15 +142,6 @@ class Request:
     def revoked(self) -> bool:
         """True once the task is known to be revoked while it runs; a long body should end."""
         return (self.id, self.deliveries) in self.revoked_tokens
-
-    @classmethod
-    def received(cls, message: Reservation) -> Request:
-        """Make the request of a message that was received; what it does not say is as the class has it."""
-        request = cls.__new__(cls)
-        request.id, request.task, request.retries = message.id, message.task, message.retries
-        request.deliveries, request.losses = message.deliveries, message.losses
-        request.kwargs, request.headers, request.options = {}, {}, {}
-        return request
 
     def get(self, name: str, default: Any = None) -> Any:
         """Read a field by name, as Celery's context allows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def run(
         expires=moment_of(message.expires_at),
         hostname=socket.gethostname(),
         is_eager=True,
-        started_at=datetime.now(tz=UTC),
+        started_at_seconds=time.time(),
     )
     request.read(message, task, handed)
     if "failed" in request.options:

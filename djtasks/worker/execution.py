@@ -71,8 +71,7 @@ def execute(message: Reservation, holder: Holder, body: Body = PLAIN) -> Run:
 
 def prepare(message: Reservation, holder: Holder) -> Ready | Run:
     """Find the task of a message and set its request, or say how it ends without."""
-    request = Request.received(message)
-    request.hostname, request.worker_id = holder.hostname, holder.worker_id
+    request = request_for(message, holder)
     try:
         task = registry.get(message.task)
         if message.expires_at is not None and holder.now() >= message.expires_at:
@@ -84,6 +83,16 @@ def prepare(message: Reservation, holder: Holder) -> Ready | Run:
     started_at = holder.now()
     request.started_at_seconds = started_at
     return Ready(task, request, started_at)
+
+
+def request_for(message: Reservation, holder: Holder) -> Request:
+    """Make the request of a message as far as its holder knows of it without reading its payloads."""
+    # To set these takes half as long as to pass them.
+    request = Request()
+    request.id, request.task, request.retries = message.id, message.task, message.retries
+    request.deliveries, request.losses = message.deliveries, message.losses
+    request.hostname, request.worker_id = holder.hostname, holder.worker_id
+    return request
 
 
 def _read(message: Reservation, task: Task, request: Request, holder: Holder) -> None:

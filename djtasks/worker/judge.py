@@ -17,7 +17,7 @@ from djtasks.tasks import registry
 from djtasks.tasks.context import Request, moment_of
 from djtasks.tasks.errors import describe, rebuild
 from djtasks.tasks.task import Task
-from djtasks.worker.execution import Holder, expired, revoked
+from djtasks.worker.execution import Holder, expired, request_for, revoked
 
 logger = logging.getLogger("djtasks.worker")
 TERMINATED = "terminated by "
@@ -140,20 +140,14 @@ def options_of(message: Reservation) -> dict[str, Any]:
     return options if isinstance(options, dict) else {}
 
 
-def request_for(message: Reservation, holder: Holder) -> Request:
-    """Make the request under which a loss or refusal is recorded."""
-    request = Request(id=message.id, task=message.task, retries=message.retries)
-    request.deliveries = message.deliveries
-    request.worker_id, request.hostname = holder.worker_id, holder.hostname
-    return request
-
-
 def _request_of_run(message: Reservation, holder: Holder) -> Request:
     """Make the request of a run that did not come to its own end; it began when it was acknowledged, or after that."""
     request = request_for(message, holder)
+    began_at = message.started_at or message.reserved_at
     # Some databases know moments that Python does not.
     with suppress(OverflowError, ValueError):
-        request.started_at = moment_of(message.started_at or message.reserved_at)
+        moment_of(began_at)
+        request.started_at_seconds = began_at
     return request
 
 

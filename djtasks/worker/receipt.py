@@ -9,8 +9,7 @@ from djtasks.domain.messages import Reservation
 from djtasks.exceptions import DecodeError
 from djtasks.tasks import registry
 from djtasks.tasks.context import Request
-from djtasks.worker import judge
-from djtasks.worker.execution import Holder
+from djtasks.worker.execution import Holder, request_for
 
 
 def tell_of_receipt(message: Reservation, holder: Holder) -> None:
@@ -21,7 +20,7 @@ def tell_of_receipt(message: Reservation, holder: Holder) -> None:
 
 def request_of(message: Reservation, holder: Holder) -> Request:
     """Make the request of a message as far as its row, which may have been spoilt by hand, can be read."""
-    request = judge.request_for(message, holder)
+    request = request_for(message, holder)
     if (task := registry.find(message.task)) is not None:
         with suppress(DecodeError, TypeError, ValueError):
             request.read(message, task)

@@ -11,9 +11,8 @@ from djtasks.domain.messages import Reservation
 from djtasks.domain.outcomes import Failure, Outcome
 from djtasks.exceptions import DecodeError, NotRegistered, TimeLimitExceeded, WorkerLostError
 from djtasks.tasks.errors import describe
-from djtasks.worker import judge
 from djtasks.worker.aftermath import Aftermath
-from djtasks.worker.execution import Holder, revoked
+from djtasks.worker.execution import Holder, request_for, revoked
 from tests.helpers import reservation
 from tests.tasks import add
 
@@ -42,7 +41,7 @@ def told(message: Reservation, outcome: Outcome) -> tuple[str, dict[str, Any]]:
 
 
 def failure(message: Reservation, error: Exception) -> Failure:
-    return Failure(describe(error, "failure", judge.request_for(message, HOLDER)))
+    return Failure(describe(error, "failure", request_for(message, HOLDER)))
 
 
 @pytest.mark.parametrize("error", [WorkerLostError("gone"), TimeLimitExceeded("too long")], ids=repr)
@@ -96,6 +95,6 @@ def test_error_outside_the_body_is_an_internal_one() -> None:
 def test_revocation_tells_how(reason: str, expected: tuple[bool, str | None, bool]) -> None:
     """MON-2, CALL-4, WORK-9."""
     message = reservation(add, 1, 2)
-    name, facts = told(message, revoked(judge.request_for(message, HOLDER), reason))
+    name, facts = told(message, revoked(request_for(message, HOLDER), reason))
     assert name == "task_revoked" and facts["request"].args == (1, 2)
     assert (facts["terminated"], facts["signum"], facts["expired"]) == expected
