@@ -38,8 +38,8 @@ _CARRIED_WITH_INPUTS = _CARRIED.replace('"args"', WITH_INPUTS).replace('"inputs"
 _OWN = "errors, started_at, state, value, hostname, finished_at, expires_at"
 _OVERWRITE = ", ".join(f"{column} = excluded.{column}" for column in f"{_CARRIED}, {_OWN}".split(", "))
 
-# Of what is gone, results are kept, and those who wait are told.
-_ENDED = f"""
+# Of what is gone, results are kept.
+_KEPT = f"""
 {RESOLVED}, kept AS (
     INSERT INTO djtasks_result ({_CARRIED}, {_OWN})
     SELECT {{carried}}, errors || end_error, COALESCE(begun_at, started_at), end_state, end_value,
@@ -47,11 +47,12 @@ _ENDED = f"""
     FROM gone m WHERE end_state IS NOT NULL
     ON CONFLICT (id) DO UPDATE SET {_OVERWRITE}
 )
-SELECT {{answer}}, CASE WHEN awaited THEN pg_notify('{RESULTS_CHANNEL}', id::text)::text END FROM gone
 """
 
-# Where all are gone it is enough to say how many: to name each costs as much again as to find it by its key.
-END = f"""
+# Those who wait are told.
+_TOLD = f"CASE WHEN awaited THEN pg_notify('{RESULTS_CHANNEL}', id::text)::text END"
+
+SETTLE = f"""
 WITH gone AS (
     DELETE FROM djtasks_message m USING unnest(
         %(id)s::uuid[], %(deliveries)s::int[], %(state)s::text[], %(value)s::text[], %(error)s::text[],
@@ -59,7 +60,13 @@ WITH gone AS (
     ) AS token (id, deliveries, end_state, end_value, end_error, begun_at, end_fate)
     WHERE {_HELD}
     RETURNING m.*, end_state, end_value, end_error, to_timestamp(begun_at / 1e6::float8) AS begun_at, end_fate
-), {USED}, {_ENDED.format(carried=_CARRIED_WITH_INPUTS, answer="NULL::int8 AS count, id::text, deliveries")}
+), {USED}, {_KEPT.format(carried=_CARRIED_WITH_INPUTS)}
+"""
+
+# Where all are gone it is enough to say how many: to name each costs as much again as to find it by its key.
+END = f"""
+{SETTLE}
+SELECT NULL::int8 AS count, id::text, deliveries, {_TOLD} FROM gone
 WHERE awaited OR (SELECT count(*) FROM gone) < cardinality(%(id)s::uuid[])
 UNION ALL
 SELECT count(*), NULL, NULL, NULL FROM gone
@@ -145,7 +152,8 @@ WITH gone AS (
     WHERE id = %(id)s::uuid AND (leased_until IS NULL OR (NOT acks_late AND started_at IS NULL))
     RETURNING *, 'REVOKED' AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::timestamptz AS begun_at,
         'revoked' AS end_fate
-), {_ENDED.format(carried=_CARRIED, answer="id")}
+), {_KEPT.format(carried=_CARRIED)}
+SELECT id, {_TOLD} FROM gone
 """
 
 END_BLOCKED = f"""
@@ -153,7 +161,8 @@ WITH gone AS (
     DELETE FROM djtasks_message WHERE id = ANY (%(id)s::uuid[]) AND due_at IS NULL
     RETURNING *, %(state)s::text AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::timestamptz AS begun_at,
         %(fate)s AS end_fate
-), {_ENDED.format(carried=_CARRIED, answer="id")}
+), {_KEPT.format(carried=_CARRIED)}
+SELECT id, {_TOLD} FROM gone
 """
 
 PURGE_RESULTS = f"""
