@@ -6,7 +6,8 @@ import random
 import time
 
 AHEAD_SECONDS = 0.1
-DEPTH_SECONDS = 0.01
+# Where bodies keep all cores busy, the supervisor may be late with the next: a slot has work for as long as that.
+DEPTH_SECONDS = 0.05
 MOST_AHEAD = 500
 MOST_IN_POOL = 256
 FADE = 0.2

@@ -30,6 +30,13 @@ def test_short_tasks_are_reserved_ahead(pace: Pace) -> None:
     assert 1 < pace.depth() <= 64
 
 
+@pytest.mark.parametrize(("seconds", "depth"), [(0.012, 4), (0.02, 2), (0.06, 1)])
+def test_slot_of_short_tasks_has_the_next_at_hand(pace: Pace, seconds: float, depth: int) -> None:
+    for _ in range(60):
+        pace.learn(seconds)
+    assert pace.depth() == depth
+
+
 def test_one_long_task_ends_it_at_once(pace: Pace) -> None:
     learn_quick(pace)
     pace.learn(10)
