@@ -87,7 +87,7 @@ def prepare(message: Reservation, holder: Holder) -> Ready | Run:
 
 def request_for(message: Reservation, holder: Holder) -> Request:
     """Make the request of a message as far as its holder knows of it without reading its payloads."""
-    # To set these takes half as long as to pass them.
+    # To set these is quicker than to pass them.
     request = Request()
     request.id, request.task, request.retries = message.id, message.task, message.retries
     request.deliveries, request.losses = message.deliveries, message.losses

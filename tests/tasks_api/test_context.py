@@ -29,6 +29,12 @@ def send_child(self: Task, **options: Any) -> list[str]:
     return [add.apply_async((1, 2), **options).id, str(self.request.id)]
 
 
+@shared_task(bind=True)
+def keep(self: Task) -> str:
+    self.request.kept = "something"
+    return self.request.kept
+
+
 @shared_task
 def send_grandchild() -> str:
     return send_child.delay().id
@@ -37,6 +43,13 @@ def send_grandchild() -> str:
 @pytest.fixture(autouse=True)
 def nothing_seen() -> None:
     seen.clear()
+
+
+@in_database
+def test_body_may_keep_something_on_its_request() -> None:
+    result = keep.delay()
+    run_until_empty()
+    assert result.get() == "something"
 
 
 @in_database

@@ -63,7 +63,7 @@ WITH gone AS (
 ), {USED}, {_KEPT.format(carried=_CARRIED_WITH_INPUTS)}
 """
 
-# Where all are gone it is enough to say how many: to name each costs as much again as to find it by its key.
+# Where all are gone, as nearly always, it is enough to say how many: names cost their sender and their reader.
 END = f"""
 {SETTLE}
 SELECT NULL::int8 AS count, id::text, deliveries, {_TOLD} FROM gone
