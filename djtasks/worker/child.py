@@ -38,6 +38,7 @@ def main() -> None:
 
     django.setup()
     from djtasks import signals
+    from djtasks.worker.garbage import freeze
     from djtasks.worker.isolation import close_all
     from djtasks.worker.logs import set_up_logging
     from djtasks.worker.looping import LoopChild
@@ -48,6 +49,7 @@ def main() -> None:
     _, kind, slots, worker_id, hostname, reports_memory, logging = next(frames, None) or sys.exit(1)
     set_up_logging(*logging)
     signals.send(signals.worker_process_init, None)
+    freeze()
     try:
         kinds[kind](channel, frames, slots, worker_id, hostname, reports_memory).run()
     except BrokenPipeError:

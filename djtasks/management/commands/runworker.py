@@ -21,6 +21,7 @@ from djtasks.management.reading import bounds, lane, limit, pool_name, positive,
 from djtasks.management.starting import add_logging, full_name, refuse_old
 from djtasks.tasks import registry
 from djtasks.tasks.routing import check_known
+from djtasks.worker.garbage import frozen
 from djtasks.worker.logs import set_up_logging
 from djtasks.worker.plan import Plan
 from djtasks.worker.reload import run
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         beat = Beat(plan.hostname, worker=supervisor.holder.worker_id)
-        with embedded(beat) if options["beat"] else nullcontext():
+        with embedded(beat) if options["beat"] else nullcontext(), frozen():
             run(supervisor, reload=options["reload"])
 
 
