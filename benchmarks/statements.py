@@ -38,18 +38,16 @@ def work(batch: int) -> tuple[str, dict[str, Any]]:
     from djtasks.broker.reserve import FIRST_ID
     from djtasks.broker.vendors import postgresql_parameters as parameters
     from djtasks.broker.vendors.postgresql_reserving import RESERVE_FROM_MARKS
-    from djtasks.broker.vendors.postgresql_statements import SETTLE
+    from djtasks.broker.vendors.postgresql_statements import SETTLE_SUCCESSES
     from djtasks.domain.messages import Demand, Mark, Token
-    from djtasks.domain.outcomes import Ending
-    from djtasks.domain.states import SUCCESS
-    from djtasks.domain.workflows import SUCCESS as FATE
+    from djtasks.domain.outcomes import Settlement, Success
 
     reserve, _, _ = RESERVE_FROM_MARKS.strip().removeprefix("WITH").rpartition("SELECT NULL")
-    endings = [Ending(Token("", 0), SUCCESS, "3", "", None, FATE)] * batch
+    successes = [Settlement(Token("", 0), Success("3"))] * batch
     demand = Demand(FIRST_ID, limit=batch, lease=30.0, marks=(Mark("queue_0", 0, 0.0, FIRST_ID),))
-    values = parameters.of_endings(endings, "host", 86_400.0) | parameters.of_demand(demand)
+    values = parameters.of_successes(successes, "host", 86_400.0) | parameters.of_demand(demand)
     # At first nothing is held.
-    return f"{SETTLE.rstrip()}, {reserve}{KEPT}", values | {"id": "{}", "deliveries": "{}"}
+    return f"{SETTLE_SUCCESSES.rstrip()}, {reserve}{KEPT}", values | {"id": "{}", "deliveries": "{}"}
 
 
 def script(statement: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -17,6 +17,8 @@ from djtasks.broker.settle import settle
 from djtasks.broker.vendors import Vendor, private_vendor, shared_vendor
 from djtasks.broker.vendors import postgresql_parameters as parameters
 from djtasks.broker.vendors.base import MESSAGES_CHANNEL
+from djtasks.broker.vendors.postgresql_settling import Settling
+from djtasks.domain.messages import Token
 from djtasks.domain.outcomes import Retry, Settlement
 from djtasks.exceptions import AlreadyEnqueued
 from djtasks.models import Worker
@@ -46,6 +48,15 @@ def setting(vendor: Vendor, name: str) -> str:
 
 
 # What it costs
+
+
+def test_only_what_a_caller_has_named_is_looked_for_among_results(private: Vendor) -> None:
+    """Nobody pays for an id that was given twice but who gives ids: theirs go another way from the start."""
+    named, ours = str(uuid4()), new().id
+    settlements = [Settlement(Token(id, 1), DONE) for id in (named, ours)]
+    settling = Settling(settlements, "host", None, all_new=True)
+    assert [settlement.token.id for settlement in settling.successes] == [ours]
+    assert [ending.token.id for ending in settling.endings] == [named]
 
 
 def test_migration_leaves_room_for_leases(private: Vendor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 from django.db import DatabaseError
@@ -123,6 +123,24 @@ def test_result_of_a_known_id_is_overwritten(vendor: Vendor) -> None:
     (kept,) = Result.objects.all()
     assert (kept.state, kept.value, kept.args, kept.queue, kept.errors) == ("SUCCESS", "new", ["new"], "new", [])
     assert kept.expires_at is None and kept.deliveries == 1
+
+
+@pytest.mark.parametrize("joins", [False, True], ids=["alone", "in a transaction"])
+def test_known_id_costs_others_nothing_in_a_batch(vendor: Vendor, joins: bool) -> None:
+    known = held(vendor)
+    assert settled(vendor, known.token, Success('"old"'))
+    others = [held(vendor) for _ in range(3)]
+    again = held(vendor, id=known.id)
+    (waiting,) = send(vendor)
+    settlements = [Settlement(message.token, Success('"new"')) for message in (*others, again)]
+    settlements[1] = settlements[1]._replace(outcome=Failure(error("no")))
+    with vendor.bound(), vendor.atomic() if joins else nullcontext():
+        assert vendor.joins is joins
+        done = exchange(vendor, settlements, [], demand())
+    assert done.settled == {settlement.token for settlement in settlements}
+    assert [message.id for message in done.supply.reservations] == [waiting]
+    assert [result(message.id).value for message in (*others, again)] == ["new", None, "new", "new"]
+    assert Result.objects.count() == 4
 
 
 def test_large_payloads_arrive_whole(vendor: Vendor) -> None:

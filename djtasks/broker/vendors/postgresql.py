@@ -5,34 +5,33 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import cache
-from operator import attrgetter
+from functools import cache, partial
 from typing import ClassVar
 from uuid import UUID
 
 import psycopg
-from django.db import DatabaseError
+from django.db import DatabaseError, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from djtasks.broker.vendors import postgresql_inserting as inserting
 from djtasks.broker.vendors import postgresql_parameters as parameters
 from djtasks.broker.vendors import postgresql_reserving as reserving
 from djtasks.broker.vendors import postgresql_statements as sql
-from djtasks.broker.vendors import postgresql_workflows as workflows
 from djtasks.broker.vendors.answers import Announcement, Exchange, Recovered
 from djtasks.broker.vendors.base import Listener, Vendor
 from djtasks.broker.vendors.errors import already_enqueued, code_of
 from djtasks.broker.vendors.postgresql_life import PostgresqlLife
 from djtasks.broker.vendors.postgresql_parameters import Parameters
 from djtasks.broker.vendors.postgresql_session import Rows, Session, Statement
+from djtasks.broker.vendors.postgresql_settling import Settling
 from djtasks.broker.vendors.rows import adopted
 from djtasks.conf import settings
 from djtasks.domain.ends import End
 from djtasks.domain.messages import Demand, NewMessage, Reservation, Supply, Token
-from djtasks.domain.outcomes import Ending, Settlement, ending_of
+from djtasks.domain.outcomes import Settlement
 from djtasks.domain.workflows import Edge
 from djtasks.models import ErrorsField
 
@@ -93,8 +92,15 @@ class PostgresqlVendor(PostgresqlLife, Vendor):
         hostname: str,
         retention: float | None,
     ) -> Exchange:
-        endings, back = _sorted_out(settlements)
-        statements = [*_settling(endings, back, hostname, retention), *_unblocking(settlements)]
+        settling = partial(Settling, settlements, hostname, retention)
+        if not self.joins:
+            # Raised where somebody gave a message the id of another one that had ended.
+            with suppress(IntegrityError):
+                return self._exchange(settling(all_new=True), begin, demand)
+        return self._exchange(settling(all_new=False), begin, demand)
+
+    def _exchange(self, settling: Settling, begin: Sequence[tuple[Token, bool]], demand: Demand | None) -> Exchange:
+        statements = list(settling.statements())
         if begin:
             statements.append((sql.BEGIN, parameters.of_begins(begin)))
         if demand:
@@ -102,10 +108,7 @@ class PostgresqlVendor(PostgresqlLife, Vendor):
         answers = self._run(*statements)
         supply = _supply(demand, answers.pop()) if demand else Supply([])
         begun = {Token(*row) for row in answers.pop()} if begin else set()
-        settled = _gone(endings, answers.pop(0)) if endings else set()
-        if back:
-            settled |= {Token(*row) for row in answers.pop(0)}
-        return Exchange(settled, begun, supply)
+        return Exchange(settling.written(iter(answers)), begun, supply)
 
     def renew(self, tokens: Collection[Token], lease: float) -> set[Token]:
         (rows,) = self._run((sql.RENEW, {**parameters.of_tokens(tokens), "lease": lease}))
@@ -125,10 +128,7 @@ class PostgresqlVendor(PostgresqlLife, Vendor):
 
     def recover(self, worker: str, held: Collection[Token], lease: float) -> Recovered:
         tokens = parameters.of_tokens(held)
-        unknown, written = self._run(
-            (sql.UNKNOWN, {**tokens, "worker": worker}),
-            (sql.WRITTEN, tokens),
-        )
+        unknown, written = self._run((sql.UNKNOWN, {**tokens, "worker": worker}), (sql.WRITTEN, tokens))
         found = [adopted(Reservation._make(row[:-1]), ErrorsField().to_python(row[-1])) for row in unknown]
         ours = self.renew([reservation.token for reservation in found], lease)
         return Recovered(
@@ -220,40 +220,6 @@ class PostgresqlListener(Listener):
         with self.vendor.connection.wrap_database_errors:
             heard = raw.notifies(timeout=timeout, stop_after=1)
             return [Announcement(notify.channel, notify.payload) for notify in heard]
-
-
-def _sorted_out(settlements: Sequence[Settlement]) -> tuple[list[Ending], list[Settlement]]:
-    """Tell what ends from what goes back to its queue, each in the order of the tokens."""
-    endings, back = [], []
-    for settlement in sorted(settlements, key=attrgetter("token")):
-        if ending := ending_of(settlement):
-            endings.append(ending)
-        else:
-            back.append(settlement)
-    return endings, back
-
-
-def _settling(
-    endings: Sequence[Ending], back: Sequence[Settlement], hostname: str, retention: float | None
-) -> Iterator[Statement]:
-    if endings:
-        yield sql.END, parameters.of_endings(endings, hostname, retention)
-    if back:
-        yield sql.PUT_BACK, parameters.of_put_backs(back)
-
-
-def _unblocking(settlements: Sequence[Settlement]) -> Iterator[Statement]:
-    if feeding := [settlement.token.id for settlement in settlements if settlement.unblocks]:
-        fed = {"id": parameters.plain(feeding), "announce": settings.NOTIFY is not False}
-        yield workflows.LOCK_DEPENDENTS, fed
-        yield workflows.UNBLOCK, fed
-
-
-def _gone(endings: Sequence[Ending], rows: Rows) -> set[Token]:
-    """Read the answer of END: how many are gone, and which, unless all are."""
-    if max(row[0] or 0 for row in rows) == len(endings):
-        return {ending.token for ending in endings}
-    return {Token(*row[1:3]) for row in rows if row[0] is None}
 
 
 def _statement_for(demand: Demand) -> Statement:

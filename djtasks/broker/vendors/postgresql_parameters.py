@@ -70,12 +70,28 @@ def of_endings(endings: Sequence[Ending], hostname: str, retention: float | None
         "state": texts(states),
         "value": texts(values),
         "error": texts([error and error + "\n" for error in errors]),
-        # In microseconds: a fraction takes longer to write, and to read.
-        "started_at": plain([None if moment is None else int(moment * 1e6) for moment in started]),
+        "started_at": _microseconds(started),
         "fate": plain(fates),
         "hostname": hostname,
         "retention": retention,
     }
+
+
+def of_successes(settlements: Sequence[Settlement], hostname: str, retention: float | None) -> Parameters:
+    """Give the parameters of END_SUCCESSES, for settlements that are in the order of their tokens."""
+    tokens, outcomes, started, _ = zip(*settlements, strict=True)
+    return {
+        **of_tokens(tokens),
+        "value": texts([outcome.value for outcome in outcomes]),
+        "started_at": _microseconds(started),
+        "hostname": hostname,
+        "retention": retention,
+    }
+
+
+def _microseconds(moments: Iterable[float | None]) -> str:
+    """Write moments: a fraction would take longer to write, and to read."""
+    return plain([None if moment is None else int(moment * 1e6) for moment in moments])
 
 
 def of_put_backs(settlements: Sequence[Settlement]) -> Parameters:

@@ -10,6 +10,8 @@ from djtasks.broker.vendors.base import CONTROL_CHANNEL, RESULTS_CHANNEL
 from djtasks.broker.vendors.postgresql_reserving import RESERVATION
 from djtasks.broker.vendors.postgresql_workflows import RESOLVED, USED, WITH_INPUTS
 from djtasks.broker.vendors.rows import CARRIED
+from djtasks.domain import states
+from djtasks.domain.workflows import SUCCESS
 
 # Every statement here finds its rows by an index, whatever the planner believes of a table that was empty a moment
 # ago; to plan one anew each time, or to compile it, costs more than to run it. The project's isolation level and the
@@ -44,33 +46,48 @@ _KEPT = f"""
     INSERT INTO djtasks_result ({_CARRIED}, {_OWN})
     SELECT {{carried}}, errors || end_error, COALESCE(begun_at, started_at), end_state, end_value,
         %(hostname)s, statement_timestamp(), statement_timestamp() + %(retention)s::float8 * interval '1 second'
-    FROM gone m WHERE end_state IS NOT NULL
-    ON CONFLICT (id) DO UPDATE SET {_OVERWRITE}
+    FROM gone m WHERE end_state IS NOT NULL{{anew}}
 )
 """
+_ANEW = f"""
+    ON CONFLICT (id) DO UPDATE SET {_OVERWRITE}"""
 
 # Those who wait are told.
 _TOLD = f"CASE WHEN awaited THEN pg_notify('{RESULTS_CHANNEL}', id::text)::text END"
 
-SETTLE = f"""
+_SETTLE = f"""
 WITH gone AS (
     DELETE FROM djtasks_message m USING unnest(
-        %(id)s::uuid[], %(deliveries)s::int[], %(state)s::text[], %(value)s::text[], %(error)s::text[],
-        %(started_at)s::int8[], %(fate)s::text[]
-    ) AS token (id, deliveries, end_state, end_value, end_error, begun_at, end_fate)
+        %(id)s::uuid[], %(deliveries)s::int[], %(value)s::text[], %(started_at)s::int8[]{{arrays}}
+    ) AS token (id, deliveries, end_value, begun_at{{columns}})
     WHERE {_HELD}
-    RETURNING m.*, end_state, end_value, end_error, to_timestamp(begun_at / 1e6::float8) AS begun_at, end_fate
-), {USED}, {_KEPT.format(carried=_CARRIED_WITH_INPUTS)}
+    RETURNING m.*, end_value, to_timestamp(begun_at / 1e6::float8) AS begun_at{{ended}}
+), {USED}, {_KEPT.replace("{carried}", _CARRIED_WITH_INPUTS)}
 """
+SETTLE = _SETTLE.format(
+    arrays=", %(state)s::text[], %(error)s::text[], %(fate)s::text[]",
+    columns=", end_state, end_error, end_fate",
+    ended=", end_state, end_error, end_fate",
+    anew=_ANEW,
+)
+
+# Most end so, and none of them has a result yet: to be ready for one would take a lock and a record of WAL for each.
+SETTLE_SUCCESSES = _SETTLE.format(
+    arrays="",
+    columns="",
+    ended=f", '{states.SUCCESS}' AS end_state, '' AS end_error, '{SUCCESS}' AS end_fate",
+    anew="",
+)
 
 # Where all are gone, as nearly always, it is enough to say how many: names cost their sender and their reader.
-END = f"""
-{SETTLE}
+_ENDED = f"""
 SELECT NULL::int8 AS count, id::text, deliveries, {_TOLD} FROM gone
 WHERE awaited OR (SELECT count(*) FROM gone) < cardinality(%(id)s::uuid[])
 UNION ALL
 SELECT count(*), NULL, NULL, NULL FROM gone
 """
+END = SETTLE + _ENDED
+END_SUCCESSES = SETTLE_SUCCESSES + _ENDED
 
 PUT_BACK = f"""
 UPDATE djtasks_message m SET
@@ -152,7 +169,7 @@ WITH gone AS (
     WHERE id = %(id)s::uuid AND (leased_until IS NULL OR (NOT acks_late AND started_at IS NULL))
     RETURNING *, 'REVOKED' AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::timestamptz AS begun_at,
         'revoked' AS end_fate
-), {_KEPT.format(carried=_CARRIED)}
+), {_KEPT.format(carried=_CARRIED, anew=_ANEW)}
 SELECT id, {_TOLD} FROM gone
 """
 
@@ -161,7 +178,7 @@ WITH gone AS (
     DELETE FROM djtasks_message WHERE id = ANY (%(id)s::uuid[]) AND due_at IS NULL
     RETURNING *, %(state)s::text AS end_state, NULL AS end_value, %(error)s AS end_error, NULL::timestamptz AS begun_at,
         %(fate)s AS end_fate
-), {_KEPT.format(carried=_CARRIED)}
+), {_KEPT.format(carried=_CARRIED, anew=_ANEW)}
 SELECT id, {_TOLD} FROM gone
 """
 
