@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from djtasks import enqueue_many
@@ -23,7 +26,7 @@ from tests.helpers import (
     settled,
     wait_until,
 )
-from tests.tasks import add, add_late, grow, hold_connected, note, note_late
+from tests.tasks import add, add_late, count_frozen, grow, hold_connected, note, note_late
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,6 +91,25 @@ def test_pool_processes_that_have_grown_are_replaced(diary: Diary) -> None:
         assert worker.stop() == 0
     pids = [pid for _, pid in diary.lines()]
     assert len(set(pids)) == len(pids) == 4
+
+
+# More than an interpreter brings along, and fewer than Django alone has.
+LOADED = 10_000
+
+
+@on_one_database
+@pytest.mark.parametrize("pool", ["processes", "threads", "eventloop", "solo"])
+def test_collector_does_not_look_at_what_is_loaded(pool: str) -> None:
+    handle = count_frozen.delay()
+    with running_worker(f"--pool={pool}", concurrency=1):
+        assert settled(handle).value > LOADED
+
+
+@on_one_database
+def test_worker_that_is_called_leaves_the_collector_as_it_was() -> None:
+    handle = count_frozen.delay()
+    call_command("runworker", "--burst", "--pool=solo", stdout=StringIO())
+    assert settled(handle).value > LOADED > gc.get_freeze_count()
 
 
 def usage(worker: WorkerProcess) -> dict[str, list[int]]:

@@ -19,7 +19,8 @@ from djtasks.models import Message
 
 BATCH = 1000
 SHORTEST_INTERVAL = 0.01
-PAUSES = (0.001, 0.002, 0.004, 0.008)
+# Each a good third longer than the last: whoever has waited so long hears of the end by so much later.
+PAUSES = (0.0005, 0.0007, 0.001, 0.0014, 0.002, 0.0027, 0.0037, 0.005)
 # To look at many takes its time: so many of them a second, and no more often.
 LOOKS_A_SECOND = 50_000
 
