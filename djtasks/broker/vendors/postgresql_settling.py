@@ -13,6 +13,9 @@ from djtasks.conf import settings
 from djtasks.domain.messages import Token
 from djtasks.domain.outcomes import Ending, Settlement, Success, ending_of
 
+# Where an id says its version, and what those say that are made here.
+_VERSION, _OURS = 14, "7"
+
 
 class Settling:
     """Settlements as they are written: plain successes, other endings, and what goes back to its queue.
@@ -32,7 +35,7 @@ class Settling:
         self.feeding: list[str] = []
         for settlement in sorted(settlements, key=attrgetter("token")):
             token, outcome, _, _ = settlement
-            if all_new and type(outcome) is Success and outcome.keep and token.id[14] == "7":
+            if all_new and type(outcome) is Success and outcome.keep and token.id[_VERSION] == _OURS:
                 self.successes.append(settlement)
             elif ending := ending_of(settlement):
                 self.endings.append(ending)
