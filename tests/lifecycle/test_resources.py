@@ -148,6 +148,10 @@ def keep_busy(count: int) -> None:
 def test_many_tasks_leave_nothing_behind(count: int, pool: str) -> None:
     """A13, F25: files, threads and connections are as before, memory is 10 MB more at most."""
     with running_worker(f"--pool={pool}", "--loglevel=warning") as worker:
+        # A process that is still starting has but one thread, and leaves all of the work to the others.
+        wait_until(
+            lambda: worker.children() and all(psutil.Process(pid).num_threads() > 1 for pid in worker.children())
+        )
         keep_busy(1000)
         before = usage(worker)
         keep_busy(count)
