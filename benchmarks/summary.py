@@ -39,8 +39,8 @@ LIMITS = """
 ## What this does not show
 
 - **Your machine.** Absolute figures carry to no other machine, and not even to another hour; ratios do so better.
-- **The weather.** Two rounds are few. In twenty-one rounds on this machine djtasks was 22 to 28 times as fast as Celery at
-  messages that are acknowledged late (26 in the median), and in nine 2.0 to 2.9 times as fast as pgqueuer (2.6).
+- **The weather.** Two rounds are few. In twenty-one rounds on this machine djtasks was 22 to 28 times as fast as Celery
+  at messages that are acknowledged late (26 in the median), and in nine 2.0 to 2.9 times as fast as pgqueuer (2.6).
 - **A network.** Servers, workers and callers share one machine and its cores. Where a network is in between, each round
   trip costs more, and who makes fewer of them for a task wins more than here.
 - **The same safety.** The sides on Redis lose their messages with Redis; those on PostgreSQL wait for the disk.
